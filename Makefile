@@ -1,0 +1,21 @@
+# One line each; PostgreSQL comes with scripts/postgres, which uses an installed one if it can.
+
+.PHONY: demo test lint docs bench install
+
+demo: ## A workload's queries before and after an online index change; ARGS="telemetry --rows 1000000"
+	bin=$$(scripts/postgres any) && cargo run --release -- demo --pg-bin "$$bin" $(ARGS)
+
+test: ## Everything, on a private PostgreSQL
+	bin=$$(scripts/postgres any) && PGTUNE_TEST_PG_BIN="$$bin" cargo test
+
+lint: ## Formatting, remarks of the compiler and of clippy, links of the documentation
+	cargo fmt --check && cargo clippy --all-targets -- -D warnings && RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+docs: ## Writes docs/ from the code, and the outputs in README.md
+	UPDATE=1 cargo test --lib docs && scripts/readme
+
+bench: ## Measures
+	bin=$$(scripts/postgres any) && PGTUNE_PG_BIN="$$bin" cargo bench
+
+install: ## Puts pgtune into ~/.cargo/bin
+	cargo install --path . --locked

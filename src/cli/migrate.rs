@@ -1,0 +1,192 @@
+//! `pgtune migrate`: shows the runbook of pending migrations, then runs it.
+
+use std::thread;
+use std::time::Instant;
+
+use crate::error::Result;
+use crate::executor::Crew;
+use crate::model::finding::Finding;
+use crate::model::units::{Millis, human_duration, plural};
+use crate::pg::server;
+use crate::pg::session::Session;
+use crate::planner::verify::{MigrationFile, Strictness, verify};
+use crate::planner::{Migration, Planned, plan};
+use crate::profile::Profile;
+use crate::report::Report;
+use crate::runbook::print;
+use crate::ui::progress;
+
+use super::context::Context;
+use super::converge::{Aim, converge, look_and_plan, refuse};
+use super::database::Database;
+use super::runner::{Runner, take_over};
+use super::{fault, folder};
+
+/// Apply pending migrations, online
+///
+/// Shows what will run and be locked, asks, and runs it: index builds concurrently, also on
+/// partitioned tables, everything else in transactions with short lock time-outs and retries.
+/// After any stop, run it again: it finds what is left to do.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pgtune migrate --dry-run           show the runbook, change nothing
+  pgtune migrate --dry-run --sql     the same as SQL that psql can run
+  pgtune migrate --yes --env prod    apply without asking, with the overlay [env.prod]
+  pgtune migrate --to 7              stop after version 7")]
+pub struct Args {
+    /// Show the runbook and change nothing, not even the history table
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: print runnable SQL instead of the overview
+    #[arg(long, requires = "dry_run")]
+    sql: bool,
+    /// Apply versions up to this one
+    #[arg(long, value_name = "VERSION")]
+    to: Option<i64>,
+    /// Go ahead without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// How long to wait for another pgtune on the same database (default: limits.runner_wait)
+    #[arg(long, value_name = "DURATION", value_parser = Millis::parse)]
+    wait: Option<Millis>,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    let paths = folder::sql_files(&context.migrations_folder())?;
+    let database = Database::of(context)?;
+    // Reaching the server takes about as long as reading a thousand files.
+    let (folder, session) = thread::scope(|scope| {
+        let session = scope.spawn(|| database.open());
+        let folder = folder::read_files(&paths);
+        (folder, session.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (folder, mut session) = (folder?, session?);
+    let pending = pending(context, &database, &mut session, &folder.files, args.to)?;
+    warn_of(context, &folder.findings);
+    if pending.is_empty() {
+        return nothing_to_do(context, folder.files.len());
+    }
+    let profile = context.profile();
+    let aim = Aim {
+        migrations: &pending,
+        history_table: &database.history_table,
+        history_width: profile.migrations.history_version,
+        limits: &profile.limits,
+    };
+    let planned = look_and_plan(&mut session, &aim, plan)?;
+    if args.dry_run {
+        return dry_run(context, &planned, args.sql);
+    }
+    refuse(&planned.findings)?;
+    context.ui.status(&print::overview(&planned.runbook));
+    if !args.yes {
+        context.ui.confirm(&format!("Run it on {database}?"))?;
+    }
+    let begin = Instant::now();
+    let wait = args.wait.unwrap_or(profile.limits.runner_wait);
+    let (applied, steps) = apply(context, &database, session, &aim, &planned, wait)?;
+    if applied == 0 {
+        return nothing_to_do(context, folder.files.len());
+    }
+    let elapsed = human_duration(begin.elapsed());
+    report(context, &pending, applied, steps, &elapsed)
+}
+
+/// The migrations to apply, read; errors where files and history do not fit together.
+fn pending(
+    context: &Context,
+    database: &Database,
+    session: &mut Session,
+    files: &[MigrationFile],
+    to: Option<i64>,
+) -> Result<Vec<Migration>> {
+    let server = server::look(session, &database.history_table)?;
+    let verified = verify(files, &server.history, strictness(context.profile()));
+    refuse(&verified.findings)?;
+    warn_of(context, &verified.findings);
+    verified
+        .pending
+        .iter()
+        .map(|position| &files[*position])
+        .filter(|file| to.is_none_or(|to| file.id.version <= to))
+        .map(folder::parse)
+        .collect()
+}
+
+/// How strict the profile wants to be.
+pub fn strictness(profile: &Profile) -> Strictness {
+    Strictness {
+        abort_divergent: profile.migrations.abort_divergent,
+        abort_missing: profile.migrations.abort_missing,
+    }
+}
+
+fn warn_of(context: &Context, findings: &[Finding]) {
+    for finding in findings {
+        context.ui.warn(&format!("{} {}", finding.subject, finding.message));
+    }
+}
+
+fn nothing_to_do(context: &Context, files: usize) -> Result<()> {
+    let have = plural(files, "migration is", "migrations are");
+    let title = format!("nothing to do: {have} applied");
+    context.show(&Report::new(&title))
+}
+
+fn dry_run(context: &Context, planned: &Planned, sql: bool) -> Result<()> {
+    let text = match sql {
+        true => print::sql(&planned.runbook),
+        false => print::overview(&planned.runbook),
+    };
+    let report = Report::new("").text("", text).findings(planned.findings.clone());
+    context.show_runbook(&planned.runbook, &report)?;
+    refuse(&planned.findings)
+}
+
+/// Takes the runner lock, looks again, and runs what is left. Returns how many migrations and
+/// steps it ran.
+fn apply(
+    context: &Context,
+    database: &Database,
+    session: Session,
+    aim: &Aim<'_>,
+    shown: &Planned,
+    wait: Millis,
+) -> Result<(usize, usize)> {
+    let Runner { lock, mut lane, server: before, stopped } =
+        take_over(context, database, session, wait)?;
+    let planned = look_and_plan(&mut lane, aim, plan)?;
+    refuse(&planned.findings)?;
+    if !planned.runbook.is_empty() && planned.runbook.basis() != shown.runbook.basis() {
+        context.ui.status("the database has changed since the runbook was shown; it is now:");
+        context.ui.status(&print::overview(&planned.runbook));
+    }
+    let open = || database.open_runner();
+    let mut crew =
+        Crew { sessions: vec![lane], lock: Some(lock), watcher: None, open: &open, stopped };
+    let mut display = progress::display(context.ui, planned.runbook.step_count());
+    let mut fault = fault::Fault::of_process();
+    let mut observe = |event: &_| {
+        fault.strike();
+        display(event);
+    };
+    let steps = converge(aim, &mut crew, &mut observe)?;
+    let after = server::look(&mut crew.sessions[0], &database.history_table)?;
+    Ok((after.history.applied.len().saturating_sub(before.history.applied.len()), steps))
+}
+
+fn report(
+    context: &Context,
+    pending: &[Migration],
+    applied: usize,
+    steps: usize,
+    elapsed: &str,
+) -> Result<()> {
+    let migrations = plural(applied, "migration", "migrations");
+    let steps = plural(steps, "step", "steps");
+    let newest = pending.last().map_or_else(String::new, |migration| migration.id.to_string());
+    let title = format!("{migrations} applied in {elapsed} ({steps}); now at {newest}");
+    context.show(&Report::new(&title))
+}

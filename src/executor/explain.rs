@@ -1,0 +1,80 @@
+//! Turns a failed step into an error that says what failed, what is committed, what to do.
+
+use super::Running;
+use super::step::StepFailure;
+use crate::error::{Error, Kind};
+use crate::pg::failure::Verdict;
+use crate::runbook::action::Action;
+use crate::runbook::history::PROGRESS_TABLE;
+use crate::runbook::print::{one_line, step_name};
+
+/// The error for a step that failed; `ended` is what was seen of it from outside.
+pub(super) fn failure(action: &Action, failed: &StepFailure, ended: Option<Running>) -> Error {
+    let mut error = failed.failure.explain(&doing(action, failed));
+    let (cancelled, blocker) = ended.map_or((None, None), |ended| (ended.cancelled, ended.blocker));
+    if let Some(why) = cancelled {
+        let kind = if why == "interrupted" { Kind::Interrupted } else { Kind::Locked };
+        error = Error::new(kind, format!("{}: {why}", step_name(action)));
+    } else if failed.failure.verdict() == Verdict::Retry && failed.attempts > 1 {
+        error.message = format!("{} (tried {} times)", error.message, failed.attempts);
+        error.hints.extend(blocker.map(|who| format!("last in its way: {who}")));
+    }
+    if let Some(statement) = &failed.statement {
+        error = error.hint(format!("the statement: {}", one_line(&statement.text)));
+    }
+    if let Action::Prepare { progress: true, .. } = action
+        && failed.failure.lacks_a_right()
+    {
+        error = error.hint(format!(
+            "pgtune remembers half-applied files in {PROGRESS_TABLE}; somebody who may can make \
+             the schema: CREATE SCHEMA pgtune_state AUTHORIZATION …"
+        ));
+    }
+    error = error.hint(state_after(action, failed));
+    if let Some(index) = &failed.left_invalid {
+        error = error.hint(format!("{index} is left invalid; the next run drops it"));
+    }
+    error
+}
+
+fn doing(action: &Action, failed: &StepFailure) -> String {
+    match (&failed.migration, &failed.statement, failed.place) {
+        (Some(migration), Some(_), Some((line, column))) => {
+            format!("{migration}, line {line}, column {column}")
+        }
+        (Some(migration), Some(statement), None) => {
+            // The server does not say which part of a message failed.
+            let or_commit = if failed.with_commit { " or the commit behind it" } else { "" };
+            format!("{migration}, line {}{or_commit}", statement.line)
+        }
+        (_, None, _) | (None, _, _) => step_name(action),
+    }
+}
+
+/// What the database looks like after the failure.
+fn state_after(action: &Action, failed: &StepFailure) -> &'static str {
+    if failed.failure.verdict() == Verdict::Gone {
+        return "whether this step took effect is not known here; the next run will know";
+    }
+    match action {
+        Action::RunStatements { .. }
+        | Action::Prepare { .. }
+        | Action::Record(_)
+        | Action::CorrectHistory(_)
+        | Action::AttachIndex { .. }
+        | Action::FinalizeDetach { .. }
+        | Action::AddKeyOnly(_)
+        | Action::AddKeyUsingIndex(_)
+        | Action::AddNotNullCheck { .. }
+        | Action::ValidateNotNullCheck { .. }
+        | Action::SetNotNull { .. } => {
+            "this transaction was rolled back; the steps before it are committed"
+        }
+        Action::CreateIndex(_) | Action::DropIndex { .. } | Action::RebuildIndex { .. } => {
+            "the steps before it are committed; the next run goes on from here"
+        }
+        Action::RunAlone { .. } => {
+            "this statement runs outside a transaction; the steps before it are committed"
+        }
+    }
+}

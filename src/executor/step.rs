@@ -1,0 +1,254 @@
+//! Runs one step on one session: the only place that sends a runbook's SQL.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::retry;
+use crate::model::migration::MigrationId;
+use crate::model::units::Millis;
+use crate::pg::failure::{Failure, Verdict};
+use crate::pg::session::Session;
+use crate::runbook::action::{Action, Script, SqlText};
+use crate::runbook::{Step, Waiting};
+
+/// A concurrent build that lost a deadlock is cleaned up and tried again this often.
+const BUILD_ATTEMPTS_MAX: u32 = 3;
+/// How long a clean-up may queue for its lock.
+const CLEAN_UP_LOCK_TIMEOUT: Millis = Millis(5_000);
+/// How often a pause looks whether the run was stopped.
+const STOP_POLL: Duration = Duration::from_millis(20);
+
+/// A step that did not succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepFailure {
+    /// What the server said to the last try.
+    pub failure: Failure,
+    /// Where in the migration file: line and column from 1.
+    pub place: Option<(usize, usize)>,
+    /// Which migration it was.
+    pub migration: Option<MigrationId>,
+    /// Which statement of it.
+    pub statement: Option<SqlText>,
+    /// Whether the history row and COMMIT were sent along: the failure may be theirs.
+    pub with_commit: bool,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// An invalid index that could not be cleaned up.
+    pub left_invalid: Option<String>,
+}
+
+/// Somebody was in the way; told before each pause.
+pub struct Retry {
+    /// Tries so far.
+    pub attempts: u32,
+    /// How long the pause will be.
+    pub pause: Duration,
+    /// What the server said.
+    pub reason: String,
+}
+
+/// Runs a step to its end: done, or failed for good. `jitter` gives factors for the pauses.
+pub fn run(
+    session: &mut Session,
+    step: &Step,
+    stopped: &AtomicBool,
+    mut jitter: impl FnMut() -> f64,
+    mut tell: impl FnMut(Retry),
+) -> Result<(), Box<StepFailure>> {
+    let script = step.action.script();
+    let begin = Instant::now();
+    let mut attempt = 0;
+    loop {
+        let attempted = attempt_once(session, step, &script, attempt, stopped);
+        let Err(mut failed) = attempted else { return Ok(()) };
+        failed.attempts = attempt + 1;
+        failed.left_invalid = clean_up(session, step, &failed.failure);
+        let pause = retry::pause(attempt, budget(step), jitter());
+        let again = failed.failure.verdict() == Verdict::Retry
+            && failed.left_invalid.is_none()
+            && may_retry(step, attempt, begin.elapsed() + pause)
+            && !stopped.load(Ordering::Relaxed);
+        if !again {
+            return Err(failed);
+        }
+        attempt += 1;
+        tell(Retry { attempts: attempt, pause, reason: failed.failure.message.clone() });
+        sleep(pause, stopped);
+    }
+}
+
+fn budget(step: &Step) -> Millis {
+    match step.limits.waiting {
+        Waiting::Short { budget, .. } => budget,
+        Waiting::Patient { .. } => Millis(1_000),
+    }
+}
+
+fn may_retry(step: &Step, attempt: u32, elapsed: Duration) -> bool {
+    match step.limits.waiting {
+        Waiting::Short { deadline, .. } => elapsed < deadline.duration(),
+        // A statement that is not pgtune's own may have left something behind.
+        Waiting::Patient { .. } => {
+            attempt + 1 < BUILD_ATTEMPTS_MAX && !matches!(step.action, Action::RunAlone { .. })
+        }
+    }
+}
+
+fn sleep(pause: Duration, stopped: &AtomicBool) {
+    let end = Instant::now() + pause;
+    while !stopped.load(Ordering::Relaxed) {
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => std::thread::sleep(left.min(STOP_POLL)),
+            Some(_) | None => return,
+        }
+    }
+}
+
+fn attempt_once(
+    session: &mut Session,
+    step: &Step,
+    script: &Script,
+    attempt: u32,
+    stopped: &AtomicBool,
+) -> Result<(), Box<StepFailure>> {
+    let lock_timeout = match step.limits.waiting {
+        Waiting::Short { budget, .. } => retry::lock_timeout(attempt, budget),
+        Waiting::Patient { .. } => Millis(0),
+    };
+    let timeouts = |local: &str| {
+        [
+            format!("SET {local}lock_timeout = '{lock_timeout}'"),
+            format!("SET {local}statement_timeout = '{}'", step.limits.statement_timeout),
+        ]
+    };
+    if script.transaction {
+        session.apply_settings(&step.settings).map_err(plain)?;
+        run_transaction(session, step, script, &timeouts("LOCAL "), stopped)
+    } else {
+        let settings = [step.settings.as_slice(), &timeouts("")].concat();
+        session.apply_settings(&settings).map_err(plain)?;
+        let sent = script.messages.iter().try_for_each(|message| session.run(message));
+        if let Action::RunAlone { .. } = step.action {
+            session.forget_settings(); // DISCARD ALL is one of them
+        }
+        sent.map_err(|failure| located(failure, step, 0, 0))
+    }
+}
+
+/// Sends a transaction, one statement of the migration a message: BEGIN and the timeouts travel
+/// with the first, the history row and COMMIT with the last.
+fn run_transaction(
+    session: &mut Session,
+    step: &Step,
+    script: &Script,
+    timeouts: &[String],
+    stopped: &AtomicBool,
+) -> Result<(), Box<StepFailure>> {
+    let (statements, tail) = script.messages.split_at(script.messages.len() - script.own_tail);
+    let head = format!("BEGIN;\n{};\n", timeouts.join(";\n"));
+    let again = format!("{};\n", timeouts[0]);
+    let last = statements.len().saturating_sub(1);
+    let tail: String = tail.iter().map(|own| format!("{own};\n")).collect();
+    let changes_settings = changes_settings(step);
+    let own_role =
+        if changes_settings { format!("{};\n", session.own_role()) } else { String::new() };
+    for number in 0..=last {
+        // A migration's own SET must not lift the lock budget of what follows it.
+        let before = match number {
+            0 => head.as_str(),
+            _ if changes_settings => again.as_str(),
+            _ => "",
+        };
+        let statement = statements.get(number).map_or("", String::as_str);
+        // A cancel request that comes between two messages meets nothing to cancel.
+        let sent = if number > 0 && stopped.load(Ordering::Relaxed) {
+            Err(Failure::interrupted())
+        } else if number == last {
+            session.run(&format!("{before}{statement};\n{own_role}{tail}COMMIT"))
+        } else {
+            session.run(&format!("{before}{statement}"))
+        };
+        if let Err(failure) = sent {
+            if failure.verdict() != Verdict::Gone {
+                session.roll_back();
+            }
+            let failed = located(failure, step, number, before.chars().count());
+            return Err(Box::new(StepFailure { with_commit: number == last, ..*failed }));
+        }
+    }
+    if changes_settings {
+        session.forget_settings();
+    }
+    Ok(())
+}
+
+/// Whether a migration's own settings hold when it ends, among them perhaps another role, which
+/// must not write the history.
+fn changes_settings(step: &Step) -> bool {
+    let changes = matches!(step.action, Action::RunStatements { changes_settings: true, .. });
+    changes || !step.settings.is_empty()
+}
+
+fn plain(failure: Failure) -> Box<StepFailure> {
+    Box::new(StepFailure {
+        failure,
+        place: None,
+        migration: None,
+        statement: None,
+        with_commit: false,
+        attempts: 0,
+        left_invalid: None,
+    })
+}
+
+/// Finds the place in the migration file: statement `number` of the step, `before` characters
+/// into the message.
+fn located(failure: Failure, step: &Step, number: usize, before: usize) -> Box<StepFailure> {
+    let (migration, statement) = match &step.action {
+        Action::RunStatements { statements, record, .. } => {
+            (Some(&record.migration), statements.get(number))
+        }
+        Action::RunAlone { migration, statement } => (Some(migration), Some(statement)),
+        Action::Prepare { .. }
+        | Action::Record(_)
+        | Action::CorrectHistory(_)
+        | Action::CreateIndex(_)
+        | Action::DropIndex { .. }
+        | Action::RebuildIndex { .. }
+        | Action::AttachIndex { .. }
+        | Action::FinalizeDetach { .. }
+        | Action::AddKeyOnly(_)
+        | Action::AddKeyUsingIndex(_)
+        | Action::AddNotNullCheck { .. }
+        | Action::ValidateNotNullCheck { .. }
+        | Action::SetNotNull { .. } => (None, None),
+    };
+    let offset = failure.position.and_then(|position| (position - 1).checked_sub(before));
+    let place = statement.zip(offset).and_then(|(statement, offset)| place(statement, offset));
+    let (migration, statement) = (migration.cloned(), statement.cloned());
+    Box::new(StepFailure { migration, statement, place, ..*plain(failure) })
+}
+
+/// Line and column of a character of a statement; `None` where it lies behind its end.
+fn place(statement: &SqlText, offset: usize) -> Option<(usize, usize)> {
+    let (at, _) = statement.text.char_indices().nth(offset)?;
+    let before = &statement.text[..at];
+    let line = statement.line + before.matches('\n').count();
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    Some((line, column))
+}
+
+/// A failed or cancelled build leaves an invalid index that slows writes down: drop it. Returns
+/// its name where that did not work; the next run will see it.
+fn clean_up(session: &mut Session, step: &Step, failure: &Failure) -> Option<String> {
+    let index = step.action.leftover()?;
+    // "already exists" means that the index is not this build's.
+    if failure.verdict() == Verdict::Gone || failure.is_duplicate() {
+        return None;
+    }
+    let settings = [format!("SET lock_timeout = '{CLEAN_UP_LOCK_TIMEOUT}'")];
+    let dropped = session
+        .apply_settings(&settings)
+        .and_then(|()| session.run(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")));
+    dropped.is_err().then(|| index.to_string())
+}

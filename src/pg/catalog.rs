@@ -1,0 +1,134 @@
+//! Reads the catalog: one query per kind of object, whatever their number.
+
+use std::collections::BTreeMap;
+
+use postgres::Row;
+use postgres::types::Type;
+
+use super::failure::Failure;
+use super::runner_lock::RUNNER;
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::catalog::{
+    Catalog, Check, Index, IndexDefinition, KeyConstraint, Partition, Relation, RelationKind,
+};
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::migration::History;
+
+/// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a table that
+/// `pg_get_expr` opens.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// Reads relations and indexes, with sizes as the last VACUUM or ANALYZE saw them.
+///
+/// `version_num` and `history` come from [`super::server::look`]. Runs in one read-only
+/// transaction and takes no lock stronger than ACCESS SHARE.
+pub fn snapshot(session: &mut Session, version_num: u32, history: History) -> Result<Catalog> {
+    let explain = |failure: Failure| failure.explain("cannot read the catalog");
+    session
+        .run(&format!(
+            "BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; \
+             SET LOCAL statement_timeout = 0"
+        ))
+        .map_err(explain)?;
+    let read = read(session);
+    if read.is_ok() {
+        session.run("COMMIT").map_err(explain)?
+    } else {
+        session.roll_back()
+    }
+    let (search_path, relations, indexes) = read.map_err(explain)??;
+    Ok(Catalog { server_version_num: version_num, search_path, relations, indexes, history })
+}
+
+type Parts = (Vec<Ident>, BTreeMap<QualifiedName, Relation>, BTreeMap<QualifiedName, Index>);
+
+fn read(session: &mut Session) -> std::result::Result<Result<Parts>, Failure> {
+    let search_path = session.query(include_str!("sql/search_path.sql"), &[])?;
+    // With an empty search_path every name in a definition is qualified.
+    session.run("SET LOCAL search_path = ''")?;
+    let relations = session.query(include_str!("sql/relations.sql"), &[])?;
+    let indexes = session.query(include_str!("sql/indexes.sql"), &[(&RUNNER, Type::TEXT)])?;
+    Ok(parts(&search_path, &relations, &indexes))
+}
+
+fn parts(search_path: &[Row], relations: &[Row], indexes: &[Row]) -> Result<Parts> {
+    let search_path = search_path.first().map_or_else(Vec::new, |row| row.get(0));
+    Ok((
+        idents(search_path)?,
+        relations.iter().map(relation).collect::<Result<_>>()?,
+        indexes.iter().map(index).collect::<Result<_>>()?,
+    ))
+}
+
+fn ident(name: String) -> Result<Ident> {
+    Ident::new(name).map_err(|message| Error::new(Kind::Database, message))
+}
+
+fn idents(names: Vec<String>) -> Result<Vec<Ident>> {
+    names.into_iter().map(ident).collect()
+}
+
+/// The name in columns `at` and `at + 1`.
+fn name(row: &Row, at: usize) -> Result<QualifiedName> {
+    Ok(QualifiedName::new(ident(row.get(at))?, ident(row.get(at + 1))?))
+}
+
+/// The same where an outer join may have found nothing.
+fn optional_name(row: &Row, at: usize) -> Result<Option<QualifiedName>> {
+    match row.get::<_, Option<String>>(at) {
+        Some(_) => name(row, at).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn relation(row: &Row) -> Result<(QualifiedName, Relation)> {
+    let kind = match row.get::<_, &str>(2) {
+        "p" => RelationKind::PartitionedTable,
+        "m" => RelationKind::MaterializedView,
+        "f" => RelationKind::ForeignTable,
+        _ => RelationKind::Table,
+    };
+    let partition_of = optional_name(row, 3)?.map(|parent| Partition {
+        parent,
+        bound: row.get::<_, Option<String>>(5).unwrap_or_default(),
+        detach_pending: row.get(6),
+    });
+    let names: Vec<String> = row.get(9);
+    let valid: Vec<bool> = row.get(10);
+    let checks = idents(names)?.into_iter().zip(valid);
+    let tuples: f64 = row.get(12);
+    let relation = Relation {
+        kind,
+        partition_of,
+        partition_key: row.get(7),
+        not_null: idents(row.get(8))?,
+        checks: checks.map(|(name, valid)| Check { name, valid }).collect(),
+        size_bytes: row.get::<_, i64>(11) as u64,
+        estimated_rows: (tuples >= 0.0).then_some(tuples as u64),
+    };
+    Ok((name(row, 0)?, relation))
+}
+
+fn index(row: &Row) -> Result<(QualifiedName, Index)> {
+    let constraint = match row.get::<_, Option<&str>>(10) {
+        Some("p") => Some(KeyConstraint::PrimaryKey),
+        Some("u") => Some(KeyConstraint::Unique),
+        Some(_) => Some(KeyConstraint::Exclusion),
+        None => None,
+    };
+    let index = Index {
+        table: name(row, 2)?,
+        definition: IndexDefinition {
+            unique: row.get(4),
+            using: row.get(6),
+            columns: idents(row.get(7))?,
+        },
+        valid: row.get(5),
+        builder_pid: row.get(12),
+        parent: optional_name(row, 8)?,
+        constraint,
+        size_bytes: row.get::<_, i64>(11) as u64,
+    };
+    Ok((name(row, 0)?, index))
+}

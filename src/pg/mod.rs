@@ -1,0 +1,12 @@
+//! PostgreSQL itself: the only place that holds a connection.
+
+pub mod catalog;
+pub mod connect;
+pub mod failure;
+pub mod foreign;
+pub mod query_run;
+pub mod runner_lock;
+pub mod server;
+pub mod session;
+pub mod sizes;
+pub mod watch;

@@ -1,0 +1,94 @@
+//! Runs one query of the application as the application would, and leaves nothing of it behind.
+
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::model::ident::{Ident, literal};
+use crate::profile::Query;
+
+/// The median of five does not follow a single disturbed run.
+const SAMPLES_MAX: usize = 5;
+/// What takes so long in all is not repeated any more; its noise is small.
+const SAMPLING_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the server made of a statement.
+type Outcome<T> = std::result::Result<T, Failure>;
+
+/// What running a query showed.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Seen from here, round trip and planning included: one to five, after one that warmed up.
+    pub samples: Vec<Duration>,
+    /// `EXPLAIN (FORMAT JSON)` of the same statement with the same values.
+    pub plan_json: String,
+}
+
+/// Runs the query with its first set of parameters, as its role and with its settings, in a
+/// transaction that is rolled back.
+///
+/// Each run is planned for its values, as for a statement that a driver sends only once. Errors
+/// name the query.
+pub fn run(session: &mut Session, query: &Query) -> Result<Run> {
+    let role = match query.role.as_str() {
+        "" => None,
+        role => Some(Ident::new(role).map_err(Error::usage)?),
+    };
+    let run = begin(session, query, role).and_then(|()| sample(session, query));
+    session.roll_back();
+    // A prepared statement outlives its transaction.
+    let run = run.and_then(|run| session.run("DEALLOCATE ALL").map(|()| run));
+    run.map_err(|failure| failure.explain(&format!("cannot run the query {}", query.name)))
+}
+
+fn begin(session: &mut Session, query: &Query, role: Option<Ident>) -> Outcome<()> {
+    session.run("BEGIN; SET LOCAL plan_cache_mode = force_custom_plan")?;
+    for (name, value) in &query.settings {
+        session.run(&format!("SELECT set_config({}, {}, true)", literal(name), literal(value)))?;
+    }
+    if let Some(role) = role {
+        session.run(&format!("SET LOCAL ROLE {role}"))?;
+    }
+    session.run(&format!("PREPARE pgtune_query AS {}", query.sql))
+}
+
+fn sample(session: &mut Session, query: &Query) -> Outcome<Run> {
+    let execute = execute(query);
+    let plan_json = session.texts(&format!("EXPLAIN (FORMAT JSON) {execute}"))?.concat();
+    session.run(&execute)?;
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    while samples.len() < SAMPLES_MAX && (samples.is_empty() || begin.elapsed() < SAMPLING_LIMIT) {
+        let begin = Instant::now();
+        session.run(&execute)?;
+        samples.push(begin.elapsed());
+    }
+    Ok(Run { samples, plan_json })
+}
+
+/// The first set of values, as literals that the server gives their types.
+fn execute(query: &Query) -> String {
+    let values = query.parameters.first().map_or(&[][..], Vec::as_slice);
+    match values {
+        [] => "EXECUTE pgtune_query".to_string(),
+        values => {
+            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
+            format!("EXECUTE pgtune_query({})", values.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted() {
+        let with = |parameters| execute(&Query { parameters, ..Query::default() });
+        assert_eq!(with(vec![]), "EXECUTE pgtune_query");
+        assert_eq!(with(vec![vec![]]), "EXECUTE pgtune_query");
+        let values = vec!["it's".to_string(), "42".to_string()];
+        assert_eq!(with(vec![values]), "EXECUTE pgtune_query('it''s', '42')");
+    }
+}

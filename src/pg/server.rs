@@ -1,0 +1,148 @@
+//! The first questions to a server: may we work here, and what does it remember of migrations?
+
+use postgres::types::Type;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::ident::{Ident, QualifiedName, literal};
+use crate::model::migration::{Applied, History, Progress, VersionWidth};
+use crate::runbook::history::PROGRESS_TABLE;
+
+/// The oldest server pgtune works with.
+const OLDEST_VERSION_NUM: i32 = 140_000;
+
+/// What a server is, and remembers.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// The database's name.
+    pub database: String,
+    /// The session's process.
+    pub pid: i32,
+    /// A standby, which replays and does not write.
+    pub in_recovery: bool,
+    /// Transactions may not write.
+    pub read_only: bool,
+    /// The history table, found or to be created.
+    pub history_table: QualifiedName,
+    /// What the tables of migrations hold.
+    pub history: History,
+}
+
+/// Asks a server who it is and reads its history: two or three round trips.
+///
+/// `history_table` is as the profile writes it, with or without a schema.
+pub fn look(session: &mut Session, history_table: &[Ident]) -> Result<Server> {
+    // What a migration has set must not decide where the history is looked for.
+    session.apply_settings(&[]).map_err(|failure| failure.explain("cannot reset the session"))?;
+    let written = history_table.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+    let explain = |failure: Failure| failure.explain("cannot ask the server about itself");
+    // A migration's own search_path would hide the history table.
+    session.apply_settings(&[]).map_err(explain)?;
+    let rows = session
+        .query(include_str!("sql/server.sql"), &[(&written, Type::TEXT)])
+        .map_err(explain)?;
+    let row = rows.first().ok_or_else(|| Error::new(Kind::Database, "the server said nothing"))?;
+    let version_num: i32 = row.get(0);
+    if version_num < OLDEST_VERSION_NUM {
+        let version = format!("{}.{}", version_num / 10_000, version_num % 10_000);
+        return Err(Error::new(Kind::Database, format!("PostgreSQL {version} is too old"))
+            .hint("pgtune works with PostgreSQL 14 and later"));
+    }
+    let found: Option<(String, String)> = row.get::<_, Option<String>>(5).zip(row.get(6));
+    let current_schema: String = row.get(4);
+    let table = match (found.clone(), history_table) {
+        (Some((schema, name)), _) => (schema, name),
+        (None, [schema, name]) => (schema.as_str().to_string(), name.as_str().to_string()),
+        (None, [name]) if !current_schema.is_empty() => (current_schema, name.as_str().to_string()),
+        (None, _) => {
+            return Err(Error::new(Kind::Database, "the search_path names no existing schema")
+                .hint("set migrations.history_table = \"schema.table\""));
+        }
+    };
+    let ident = |name: String| Ident::new(name).map_err(Error::usage);
+    let history_table = QualifiedName::new(ident(table.0)?, ident(table.1)?);
+    let width = match (found, row.get::<_, Option<bool>>(7)) {
+        (None, _) => None,
+        (Some(_), Some(true)) => Some(VersionWidth::Int8),
+        (Some(_), Some(false)) => Some(VersionWidth::Int4),
+        (Some(_), None) => {
+            return Err(Error::usage(format!("{history_table} is no history table of refinery"))
+                .hint("name another with migrations.history_table, or see `pgtune adopt`"));
+        }
+    };
+    let has_progress: bool = row.get(8);
+    Ok(Server {
+        version_num: version_num as u32,
+        database: row.get(9),
+        pid: row.get(3),
+        in_recovery: row.get(1),
+        read_only: row.get(2),
+        history: History {
+            width,
+            applied: if width.is_some() { applied(session, &history_table)? } else { Vec::new() },
+            has_progress,
+            progress: if has_progress { progress(session, &history_table)? } else { Vec::new() },
+        },
+        history_table,
+    })
+}
+
+fn applied(session: &mut Session, table: &QualifiedName) -> Result<Vec<Applied>> {
+    let sql = format!(
+        "select version::int8, name::text, applied_on::text, checksum::text from {table} \
+         order by version"
+    );
+    let rows = session
+        .query(&sql, &[])
+        .map_err(|failure| failure.explain(&format!("cannot read the history table {table}")))?;
+    let text = |row: &postgres::Row, i: usize| row.get::<_, Option<String>>(i).unwrap_or_default();
+    Ok(rows
+        .iter()
+        .map(|row| Applied {
+            version: row.get(0),
+            name: text(row, 1),
+            applied_on: text(row, 2),
+            checksum: text(row, 3),
+        })
+        .collect())
+}
+
+fn progress(session: &mut Session, table: &QualifiedName) -> Result<Vec<Progress>> {
+    let sql = format!(
+        "select version, statement, checksum, finished_at is not null from {PROGRESS_TABLE} \
+         where history_table = {} order by version, statement",
+        literal(&table.to_string())
+    );
+    let rows = session
+        .query(&sql, &[])
+        .map_err(|failure| failure.explain(&format!("cannot read {PROGRESS_TABLE}")))?;
+    Ok(rows
+        .iter()
+        .map(|row| Progress {
+            version: row.get(0),
+            statement: row.get::<_, i32>(1) as u32,
+            checksum: row.get(2),
+            finished: row.get(3),
+        })
+        .collect())
+}
+
+/// Creates an empty database.
+pub fn create_database(session: &mut Session, name: &Ident) -> Result<()> {
+    let created = session.run(&format!("CREATE DATABASE {name}"));
+    created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
+}
+
+/// Errors where nothing can be changed: a standby, or a read-only server or role.
+pub fn refuse_read_only(server: &Server) -> Result<()> {
+    let reason = match (server.in_recovery, server.read_only) {
+        (true, _) => "this server is a standby: it cannot be changed",
+        (false, true) => "this session is read-only (default_transaction_read_only)",
+        (false, false) => return Ok(()),
+    };
+    Err(Error::new(Kind::Database, reason)
+        .hint("connect to the primary; target_session_attrs=read-write finds it among hosts"))
+}

@@ -1,0 +1,4 @@
+-- golang-migrate's one row.
+select version::text, '', '', '', '', not dirty
+from {table}
+order by version

@@ -1,0 +1,2 @@
+drop index t_c_idx;
+reindex table t;

@@ -1,0 +1,2 @@
+alter table t add primary key (a);
+alter table p add constraint p_key primary key (a);

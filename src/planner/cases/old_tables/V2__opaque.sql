@@ -1,0 +1,1 @@
+do $$ begin execute 'create table made (a int primary key)'; execute 'alter index other rename to kept'; end $$;

@@ -1,0 +1,1 @@
+create index events_t on events (t);

@@ -1,0 +1,1 @@
+create index taken on t (a);

@@ -1,0 +1,58 @@
+//! A report as JSON, for programs. The shape is part of the interface: see [`SCHEMA_VERSION`].
+
+use serde::Serialize;
+
+use super::Report;
+use crate::runbook::{Runbook, Stage};
+
+/// Grows when a program that reads the JSON would have to change. New keys do not count.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// The report as indented JSON with a final newline.
+pub fn render(report: &Report) -> String {
+    let document = Document { schema_version: SCHEMA_VERSION, report };
+    let mut text = serde_json::to_string_pretty(&document)
+        .expect("strings and lists of strings always fit into JSON");
+    text.push('\n');
+    text
+}
+
+/// A runbook as indented JSON with a final newline.
+pub fn runbook(runbook: &Runbook) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema_version: u32,
+        basis: String,
+        stages: &'a [Stage],
+    }
+    let (basis, stages) = (runbook.basis(), runbook.stages.as_slice());
+    let document = Document { schema_version: SCHEMA_VERSION, basis, stages };
+    let mut text = serde_json::to_string_pretty(&document).expect("a runbook fits into JSON");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::example;
+
+    #[test]
+    fn programs_find_each_section_by_kind() {
+        let json: serde_json::Value = serde_json::from_str(&render(&example())).unwrap();
+        assert_eq!(json["schema_version"], 1);
+        assert_eq!(json["title"], "status of app");
+        assert_eq!(json["sections"][0]["facts"]["database name"], "app");
+        assert_eq!(json["sections"][1]["kind"], "table");
+        assert_eq!(json["sections"][1]["rows"][1]["migration"], "V2__add_an_index");
+        assert_eq!(json["sections"][2]["findings"][0]["severity"], "error");
+        assert_eq!(json["sections"][3]["body"], "select 1;\n");
+    }
+}

@@ -1,0 +1,33 @@
+//! What a piece of text means to its reader; the colour follows from it. Pure.
+
+use anstyle::{AnsiColor, Style};
+
+/// What a piece of text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Headings, names that matter.
+    Strong,
+    /// Secondary text.
+    Faint,
+    /// Somebody should look.
+    Warning,
+    /// It did not work.
+    Bad,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Tone::Strong => Style::new().bold(),
+            Tone::Faint => Style::new().dimmed(),
+            Tone::Warning => AnsiColor::Yellow.on_default(),
+            Tone::Bad => AnsiColor::Red.on_default().bold(),
+        }
+    }
+}
+
+/// `text` with the colour of its tone; the stream takes the colour out where it does not belong.
+pub fn paint(tone: Tone, text: &str) -> String {
+    let style = tone.style();
+    format!("{style}{text}{style:#}")
+}

@@ -1,0 +1,69 @@
+//! What a new project starts with: a commented profile, and a CI workflow.
+
+/// Where the project's CI runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ci {
+    /// GitHub Actions: `.github/workflows/pgtune.yml`
+    Github,
+    /// GitLab CI: `.gitlab-ci.yml`
+    Gitlab,
+}
+
+/// A file to write.
+#[derive(Debug, PartialEq, Eq)]
+pub struct File {
+    /// Relative to the project's folder.
+    pub path: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The files of a new project, the profile first.
+pub fn files(ci: Option<Ci>) -> Vec<File> {
+    let profile =
+        File { path: "pgtune.toml", text: include_str!("../../templates/init/pgtune.toml") };
+    let workflow = ci.map(|ci| match ci {
+        Ci::Github => File {
+            path: ".github/workflows/pgtune.yml",
+            text: include_str!("../../templates/init/github.yml"),
+        },
+        Ci::Gitlab => {
+            File { path: ".gitlab-ci.yml", text: include_str!("../../templates/init/gitlab.yml") }
+        }
+    });
+    std::iter::once(profile).chain(workflow).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Profile, layers};
+
+    #[test]
+    fn the_profile_can_be_read_and_changes_nothing() {
+        let text = files(None)[0].text;
+        let layered = layers::read(Some(("pgtune.toml", text)), None, Vec::new()).unwrap();
+        assert_eq!(layered.profile, Profile::default());
+    }
+
+    #[test]
+    fn what_the_profile_shows_as_comment_is_the_default() {
+        let is_setting = |line: &str| line.contains(" = ") || line.starts_with('[');
+        let uncomment = |line: &str| match line.strip_prefix("# ") {
+            Some(setting) if is_setting(setting) => setting.to_string(),
+            Some(_) | None => line.to_string(),
+        };
+        let lines: Vec<String> = files(None)[0].text.lines().map(uncomment).collect();
+        let text = lines.join("\n");
+        let layered = layers::read(Some(("pgtune.toml", &text)), Some("prod"), Vec::new()).unwrap();
+        let shown = layers::read(Some(("pgtune.toml", &text)), None, Vec::new()).unwrap().profile;
+        assert_eq!(layered.profile.limits.lock_budget.0, 500);
+        assert_eq!(shown.limits, Profile::default().limits);
+        assert_eq!(shown.migrations, Profile::default().migrations);
+        assert_eq!(shown.queries.len(), 1);
+        for key in layers::keys() {
+            let name = key.rsplit('.').next().unwrap();
+            assert!(text.contains(&format!("\n{name} = ")), "the template lacks {key}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+-- pgtune builds the index concurrently, on partitioned tables partition by partition.
+create index {{ index }} on {{ table }} ({{ columns | join(", ") }});

@@ -1,0 +1,26 @@
+//! Drives the real program against a real server. One binary, one private server for all tests,
+//! one database per test.
+//!
+//! `PGTUNE_TEST_PG_BIN` names the server programs to test with; without it the program's own
+//! search decides, and without any server the tests are skipped with a loud line.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod bad_server;
+mod catalog;
+mod connect;
+mod crowd;
+mod demo;
+mod history;
+mod locks;
+mod lookalikes;
+mod oracle;
+mod project;
+mod refinery;
+mod server;
+mod shell;
+mod stops;
+mod support;
+mod sweep;
+mod user_project;
