@@ -61,7 +61,6 @@ impl<'a, 'b> Watchdog<'a, 'b> {
                 self.waiting.remove(step);
                 continue;
             }
-            running.blocker = mine.first().map(ToString::to_string);
             let waited = self.waiting.entry(*step).or_insert_with(Instant::now).elapsed();
             running.blocker = mine.first().map(ToString::to_string);
             give_up(running, &mine, waited);

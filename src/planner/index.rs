@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 
 use super::steps::{Frame, lock};
 use super::tree::{Found, Node, is_the_wanted_one, says_the_same, tree};
-use crate::model::catalog::{Catalog, Index, RelationKind};
+use crate::model::catalog::{Catalog, Index, Relation, RelationKind};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::lock::LockMode;
@@ -75,11 +75,6 @@ pub fn create(
     if is_done(catalog, wanted) {
         return Ok(stages);
     }
-    if let Some(key) = wanted.key.as_ref().filter(|key| key.primary) {
-        for stage in not_null(catalog, frame, key) {
-            push(catalog, stage);
-        }
-    }
     let planners: &[StagePlanner] = if partitioned { &PARTITIONED } else { &PLAIN };
     for planner in planners {
         let stage = planner(catalog, frame, wanted)?;
@@ -117,11 +112,19 @@ fn refuse_builds_under_way(
 type StagePlanner = fn(&Catalog, &Frame<'_>, &Wanted) -> Result<Stage, Finding>;
 
 /// Stages for a plain table, in order.
-const PLAIN: [StagePlanner; 3] = [drop_leftover, build_index, add_key];
+const PLAIN: [StagePlanner; 4] = [not_null, drop_leftover, build_index, add_key];
 
-/// Stages for a partitioned table, in order.
-const PARTITIONED: [StagePlanner; 6] =
-    [finalize_detaches, create_only, drop_leaf_leftovers, build_leaves, add_leaf_keys, attach];
+/// Stages for a partitioned table, in order. A partition whose detach is pending misses what is
+/// done to its parent, and then cannot be detached any more: that comes first.
+const PARTITIONED: [StagePlanner; 7] = [
+    finalize_detaches,
+    not_null,
+    create_only,
+    drop_leaf_leftovers,
+    build_leaves,
+    add_leaf_keys,
+    attach,
+];
 
 fn is_done(catalog: &Catalog, wanted: &Wanted) -> bool {
     catalog
@@ -182,14 +185,28 @@ fn key_step(frame: &Frame<'_>, key: NewKey) -> Step {
 
 /// A primary key needs NOT NULL columns: proven by a check that is validated without stopping
 /// writes, SET NOT NULL then needs no scan (manual, ALTER TABLE, SET NOT NULL).
-fn not_null(catalog: &Catalog, frame: &Frame<'_>, key: &NewKey) -> Vec<Stage> {
-    let Some(relation) = catalog.relations.get(&key.table) else { return Vec::new() };
-    let columns: Vec<Ident> =
-        key.key.iter().filter(|c| !relation.not_null.contains(c)).cloned().collect();
-    if columns.is_empty() {
-        return Vec::new();
-    }
-    let table = &key.table;
+fn not_null(catalog: &Catalog, frame: &Frame<'_>, wanted: &Wanted) -> Result<Stage, Finding> {
+    let table = &wanted.index.table;
+    let relation = catalog.relations.get(table);
+    let key = wanted.key.as_ref().filter(|key| key.primary);
+    let columns: Vec<Ident> = relation.zip(key).map_or_else(Vec::new, |(relation, key)| {
+        key.key.iter().filter(|c| !relation.not_null.contains(c)).cloned().collect()
+    });
+    let steps = match relation {
+        Some(relation) if !columns.is_empty() => {
+            not_null_steps(catalog, frame, (table, relation), columns)
+        }
+        Some(_) | None => Vec::new(),
+    };
+    Ok(stage(frame, "make the key's columns NOT NULL", steps))
+}
+
+fn not_null_steps(
+    catalog: &Catalog,
+    frame: &Frame<'_>,
+    (table, relation): (&QualifiedName, &Relation),
+    columns: Vec<Ident>,
+) -> Vec<Step> {
     let check = relation.checks.iter().find(|check| check.name.as_str() == NOT_NULL_CHECK);
     let mut steps = Vec::new();
     let locks = |mode| catalog.tree(table).iter().map(|table| lock(mode, table)).collect();
@@ -205,7 +222,7 @@ fn not_null(catalog: &Catalog, frame: &Frame<'_>, key: &NewKey) -> Vec<Stage> {
         steps.push(Step { note, ..frame.patient(action, locks) });
     }
     steps.push(frame.short(Action::SetNotNull { table: table.clone(), columns }, exclusive()));
-    vec![stage(frame, "make the key's columns NOT NULL", steps)]
+    steps
 }
 
 /// A pending detach blocks other changes of the parent, so it is completed first.

@@ -172,7 +172,7 @@ pub fn sql(runbook: &Runbook) -> String {
         let _ = writeln!(out, "\n-- stage {}: {}", number + 1, stage.title);
         for step in &stage.steps {
             if settings_left {
-                out.push_str("RESET ALL;\n");
+                out.push_str("RESET ALL;\nRESET ROLE;\n");
             }
             write_step_sql(&mut out, step);
             settings_left = leaves_settings(step);
@@ -197,9 +197,12 @@ fn write_step_sql(out: &mut String, step: &Step) {
     };
     let script = step.action.script();
     let (begin, local) = if script.transaction { ("BEGIN;\n", "LOCAL ") } else { ("", "") };
-    let _ = writeln!(out, "{begin}SET {local}lock_timeout = '{lock_timeout}';");
-    let _ = writeln!(out, "SET {local}statement_timeout = '{}';", step.limits.statement_timeout);
-    for statement in step.settings.iter().chain(&script.messages) {
+    let timeouts = [
+        format!("SET {local}lock_timeout = '{lock_timeout}'"),
+        format!("SET {local}statement_timeout = '{}'", step.limits.statement_timeout),
+    ];
+    out.push_str(begin);
+    for statement in step.settings.iter().chain(&timeouts).chain(&script.messages) {
         let _ = writeln!(out, "{statement};");
     }
     if script.transaction {

@@ -1,4 +1,5 @@
 -- The schema of a database, a line for each thing, without the tables that pgtune keeps.
+-- Inherited NOT NULL constraints may be local as well (docs/migrating.md, PostgreSQL 18).
 with relation as (
   select c.oid, c.relkind, c.oid::regclass::text as name, c.reloptions, c.relpartbound
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -22,7 +23,8 @@ select concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready,
 from relation join pg_index i on i.indexrelid = relation.oid
 union all
 select concat_ws(' ', 'constraint', relation.name, quote_ident(k.conname),
-  pg_get_constraintdef(k.oid), k.convalidated, k.conislocal, k.coninhcount,
+  pg_get_constraintdef(k.oid), k.convalidated,
+  case when k.contype <> 'n' or k.coninhcount = 0 then k.conislocal end, k.coninhcount,
   case when k.conparentid <> 0 then 'inherited' end, nullif(k.conindid, 0)::regclass)
 from relation join pg_constraint k on k.conrelid = relation.oid
 union all
