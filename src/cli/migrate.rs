@@ -106,6 +106,9 @@ fn pending(
     let verified = verify(files, &server.history, strictness(context.profile()));
     refuse(&verified.findings)?;
     warn_of(context, &verified.findings);
+    if let Some(to) = to {
+        warn_of_unknown_version(context, files, to);
+    }
     verified
         .pending
         .iter()
@@ -113,6 +116,14 @@ fn pending(
         .filter(|file| to.is_none_or(|to| file.id.version <= to))
         .map(folder::parse)
         .collect()
+}
+
+/// `--to` with a version that no file has may be a slip of the pen.
+fn warn_of_unknown_version(context: &Context, files: &[MigrationFile], to: i64) {
+    let newest = files.iter().map(|file| &file.id).max_by_key(|id| id.version);
+    if let Some(newest) = newest.filter(|_| files.iter().all(|file| file.id.version != to)) {
+        context.ui.warn(&format!("--to {to}: no migration has this version; newest is {newest}"));
+    }
 }
 
 /// How strict the profile wants to be.

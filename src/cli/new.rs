@@ -92,6 +92,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     let own = own_template(context, template)?;
+    // A template of the user's own may use whatever it likes.
+    if own.is_none() {
+        migration::refuse_unused(template, &options)?;
+    }
     let sql = migration::render(template, own.as_deref(), &options)?;
     if args.dry_run {
         return context.show(&Report::new("").text("", sql));

@@ -40,6 +40,16 @@ pub enum Need {
     Partitions,
 }
 
+const ALL_NEEDS: [Need; 7] = [
+    Need::Table,
+    Need::Column,
+    Need::Where,
+    Need::Index,
+    Need::From,
+    Need::Months,
+    Need::Partitions,
+];
+
 impl Need {
     /// The flag that gives it, with an example.
     pub fn flag(self) -> &'static str {
@@ -176,6 +186,17 @@ pub fn find(name: &str) -> Result<&'static Template> {
 /// What the template needs and `options` do not say.
 pub fn missing(template: &Template, options: &Options) -> Vec<Need> {
     template.needs.iter().copied().filter(|need| !options.has(*need)).collect()
+}
+
+/// Errors where something was given that the built-in template does not use.
+pub fn refuse_unused(template: &Template, options: &Options) -> Result<()> {
+    // Every new index may have a name.
+    let may_use = |need| need == Need::Index && template.needs.contains(&Need::Column);
+    let unused =
+        |need: &&Need| options.has(**need) && !template.needs.contains(need) && !may_use(**need);
+    let Some(need) = ALL_NEEDS.iter().find(unused) else { return Ok(()) };
+    let flag = need.flag().split(' ').next().unwrap_or_default();
+    Err(Error::usage(format!("the template {} has no use for {flag}", template.name)))
 }
 
 /// Writes the migration's SQL: from `own`, the user's text for this template, or the built-in.

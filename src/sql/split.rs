@@ -110,7 +110,7 @@ pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SyntaxError> {
             Kind::Semicolon if current.may_end() => {
                 let piece = std::mem::take(&mut current).finish(text);
                 // What follows it is data, which would be misread as SQL.
-                piece.iter().try_for_each(|piece| refuse_copy_from_stdin(text, piece))?;
+                piece.iter().try_for_each(|piece| refuse_copy_by_the_client(text, piece))?;
                 pieces.extend(piece);
             }
             Kind::Word
@@ -125,19 +125,26 @@ pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SyntaxError> {
         }
     }
     let last = current.finish(text);
-    last.iter().try_for_each(|piece| refuse_copy_from_stdin(text, piece))?;
+    last.iter().try_for_each(|piece| refuse_copy_by_the_client(text, piece))?;
     pieces.extend(last);
     Ok(pieces)
 }
 
-fn refuse_copy_from_stdin(text: &str, piece: &Piece<'_>) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::new(text, &piece.tokens);
-    if !cursor.take(&["copy"]) || !cursor.skip_to(&["from", "stdin"]) {
+fn refuse_copy_by_the_client(text: &str, piece: &Piece<'_>) -> Result<(), SyntaxError> {
+    let copies = |words: &[&str]| {
+        let mut cursor = Cursor::new(text, &piece.tokens);
+        cursor.take(&["copy"]) && cursor.skip_to(words)
+    };
+    let (message, hint) = if copies(&["from", "stdin"]) {
+        let message = "COPY FROM STDIN needs data that a migration file cannot hold";
+        (message, "use INSERT, or COPY from a file the server can read")
+    } else if copies(&["to", "stdout"]) {
+        let message = "COPY TO STDOUT gives rows that nobody would take";
+        (message, "COPY into a file of the server, or copy with psql")
+    } else {
         return Ok(());
-    }
-    let message = "COPY FROM STDIN needs data that a migration file cannot hold";
-    Err(SyntaxError::at(text, piece.offset, message)
-        .hint("use INSERT, or COPY from a file the server can read"))
+    };
+    Err(SyntaxError::at(text, piece.offset, message).hint(hint))
 }
 
 fn unterminated(text: &str, token: &Token) -> SyntaxError {

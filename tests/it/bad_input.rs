@@ -38,6 +38,7 @@ fn what_is_no_sql_is_pointed_at_before_anything_runs() {
         ("select $$\n", ":1:8: this dollar-quoted string has no end", "1 | select $$"),
         ("select 1;\n/* no end", ":2:1: this comment has no end", "2 | /* no end"),
         ("\u{feff}-- first\r\n\tselect \"x;\r\n", ":2:9: this quoted name has no end", "\"x;\n"),
+        ("copy t to stdout;\n", ":1:1: COPY TO STDOUT", "1 | copy t to stdout;"),
         ("copy t from stdin;\n1\n\\.\n", ":1:1: COPY FROM STDIN", "1 | copy t from stdin;"),
         ("\\connect other\nselect 1;", ":1:1: this is a psql command", "1 | \\connect other"),
         ("select 1;\nrollback;", ":2:1: a migration cannot roll itself back", "2 | rollback;"),

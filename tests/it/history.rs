@@ -175,6 +175,9 @@ fn status_changes_nothing_and_cuts_long_lists() {
     for version in 1..=30 {
         project.migration(&format!("V{version}__x"), "select 1");
     }
+    let unknown = project.run(&["migrate", "--dry-run", "--to", "99"]);
+    let said = "--to 99: no migration has this version; newest is V30__x";
+    assert!(unknown.stderr.contains(said), "{}", unknown.stderr);
     project.ok(&["migrate", "--yes", "--to", "15"]);
     let name: String =
         project.sql().query_one("select current_database()::text", &[]).unwrap().get(0);

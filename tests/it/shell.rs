@@ -174,6 +174,7 @@ fn new_writes_nothing_where_it_should_not() {
     assert!(dry.stdout.contains("values with (modulus 2, remainder 1);\n"), "{}", dry.stdout);
     for (arguments, message) in [
         (&["new", "x", "-t", "brin", "--table", "t"][..], "add: --column created_at"),
+        (&["new", "x", "--where", "a"], "the template empty has no use for --where"),
         (&["new", "x", "-t", "brinn"], "did you mean brin?"),
         (&["new", "/"], "holds no letter or digit"),
         (&["new", "x", "-t", "index", "--table", "t; drop table u", "--column", "a"], "no name"),
