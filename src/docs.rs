@@ -85,8 +85,12 @@ fn profile_reference_is_current() {
     check("docs/profile.md", &text);
 }
 
-/// The type behind a `$ref`, of the property itself or of a list's items.
+/// The type behind a `$ref`, of the property itself, or of a list's items. What may be left out
+/// has null beside its type.
 fn resolve<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
+    if let Some(some) = property["anyOf"].as_array().and_then(|types| types.first()) {
+        return resolve(schema, some);
+    }
     let reference = property["$ref"].as_str().or(property["items"]["$ref"].as_str());
     reference
         .and_then(|reference| schema.pointer(reference.trim_start_matches('#')))
@@ -115,10 +119,15 @@ fn type_of(property: &Value, resolved: &Value) -> String {
         let choices: Vec<String> = choices.iter().map(|c| format!("`{}`", c["const"])).collect();
         return choices.join(" or ");
     }
+    if let Some(choices) = resolved["enum"].as_array() {
+        let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+        return choices.join(" or ");
+    }
     if property["$ref"].as_str().is_some_and(|reference| reference.ends_with("/Millis")) {
         return "duration".to_string();
     }
-    match property["type"].as_str() {
+    let may_be_null = property["type"].as_array().and_then(|types| types.first());
+    match may_be_null.or(resolved.get("type")).and_then(Value::as_str) {
         Some("array") => format!("list of {}s", type_of(&property["items"], &property["items"])),
         Some("object") => "table of strings".to_string(),
         Some("integer") => "whole number".to_string(),

@@ -62,11 +62,24 @@ pub fn converge(
     crew: &mut Crew<'_>,
     observe: &mut dyn FnMut(&Event),
 ) -> Result<usize> {
+    let statements: usize = aim.migrations.iter().map(|one| one.statements.len()).sum();
+    let rounds_max = ROUNDS_MAX + ROUNDS_PER_STATEMENT_MAX * statements;
+    let mut look = |session: &mut Session| look_and_plan(session, aim, plan_next);
+    repeat(rounds_max, &mut look, crew, observe)
+}
+
+/// Looks and plans, runs what rests on no guess, and again, until nothing is left to do. Returns
+/// how many steps ran.
+pub fn repeat(
+    rounds_max: usize,
+    look_and_plan: &mut dyn FnMut(&mut Session) -> Result<Planned>,
+    crew: &mut Crew<'_>,
+    observe: &mut dyn FnMut(&Event),
+) -> Result<usize> {
     let mut steps = 0;
     let mut last_basis = String::new();
-    let statements: usize = aim.migrations.iter().map(|one| one.statements.len()).sum();
-    for _ in 0..ROUNDS_MAX + ROUNDS_PER_STATEMENT_MAX * statements {
-        let planned = look_and_plan(&mut crew.sessions[0], aim, plan_next)?;
+    for _ in 0..rounds_max {
+        let planned = look_and_plan(&mut crew.sessions[0])?;
         refuse(&planned.findings)?;
         if planned.runbook.is_empty() {
             return Ok(steps);
@@ -82,7 +95,7 @@ pub fn converge(
         executor::run(stages, crew, observe)?;
         steps += stages.iter().map(|stage| stage.steps.len()).sum::<usize>();
     }
-    Err(Error::new(Kind::Stopped, "the database does not become what the migrations say")
+    Err(Error::new(Kind::Stopped, "the database does not become what it should be")
         .hint("somebody may be changing it meanwhile; look at it before another run"))
 }
 

@@ -30,6 +30,7 @@ mod interrupt;
 mod man;
 mod migrate;
 mod new;
+mod partitions;
 mod repair;
 mod rewrite;
 mod runner;
@@ -61,6 +62,7 @@ enum Command {
     Init(init::Args),
     New(new::Args),
     Migrate(migrate::Args),
+    Partitions(partitions::Args),
     Demo(demo::Args),
     Status(status::Args),
     Baseline(baseline::Args),
@@ -103,6 +105,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::Init(args) => init::run(ui, args),
         Command::New(args) => new::run(&context()?, args),
         Command::Migrate(args) => migrate::run(&context()?, args),
+        Command::Partitions(args) => partitions::run(&context()?, args),
         Command::Demo(args) => demo::run(ui, args),
         Command::Status(args) => status::run(&context()?, args),
         Command::Baseline(args) => baseline::run(&context()?, args),

@@ -53,6 +53,8 @@ fn doing(action: &Action, failed: &StepFailure) -> String {
 
 /// What the database looks like after the failure.
 fn state_after(action: &Action, failed: &StepFailure) -> &'static str {
+    const ROLLED_BACK: &str = "this transaction was rolled back; the steps before it are committed";
+    const GOES_ON: &str = "the steps before it are committed; the next run goes on from here";
     if failed.failure.verdict() == Verdict::Gone {
         return "whether this step took effect is not known here; the next run will know";
     }
@@ -67,12 +69,10 @@ fn state_after(action: &Action, failed: &StepFailure) -> &'static str {
         | Action::AddKeyUsingIndex(_)
         | Action::AddNotNullCheck { .. }
         | Action::ValidateNotNullCheck { .. }
-        | Action::SetNotNull { .. } => {
-            "this transaction was rolled back; the steps before it are committed"
-        }
-        Action::CreateIndex(_) | Action::DropIndex { .. } | Action::RebuildIndex { .. } => {
-            "the steps before it are committed; the next run goes on from here"
-        }
+        | Action::SetNotNull { .. } => ROLLED_BACK,
+        Action::Partition(action) if action.script().transaction => ROLLED_BACK,
+        Action::Partition(_) => GOES_ON,
+        Action::CreateIndex(_) | Action::DropIndex { .. } | Action::RebuildIndex { .. } => GOES_ON,
         Action::RunAlone { .. } => {
             "this statement runs outside a transaction; the steps before it are committed"
         }

@@ -221,7 +221,8 @@ fn located(failure: Failure, step: &Step, number: usize, before: usize) -> Box<S
         | Action::AddKeyUsingIndex(_)
         | Action::AddNotNullCheck { .. }
         | Action::ValidateNotNullCheck { .. }
-        | Action::SetNotNull { .. } => (None, None),
+        | Action::SetNotNull { .. }
+        | Action::Partition(_) => (None, None),
     };
     let offset = failure.position.and_then(|position| (position - 1).checked_sub(before));
     let place = statement.zip(offset).and_then(|(statement, offset)| place(statement, offset));

@@ -167,11 +167,6 @@ impl Grid {
         (0..periods).try_fold(self.start_of(point)?, |boundary, _| self.next(boundary))
     }
 
-    /// The point a span later; see [`Grid::minus`].
-    pub fn plus(&self, point: Point, span: Span) -> Option<Point> {
-        self.shift(point, span.interval, span.count.into())
-    }
-
     /// The point a span earlier. Days and longer are those of the zone's calendar, hours are time
     /// that passes, except for a timestamp, whose hours are the wall clock's. A date rounds down.
     ///

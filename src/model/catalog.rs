@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ident::{Ident, QualifiedName};
+use super::ledger::Ledger;
 use super::migration::History;
 
 /// Everything the planner looks at, ordered by name so that equal databases give equal text.
@@ -23,6 +24,9 @@ pub struct Catalog {
     pub indexes: BTreeMap<QualifiedName, Index>,
     /// What the database remembers of migrations.
     pub history: History,
+    /// What it remembers of partitions that left, or are to leave.
+    #[serde(default, skip_serializing_if = "Ledger::is_empty")]
+    pub ledger: Ledger,
 }
 
 /// The kinds of relation that can have indexes or partitions (`pg_class.relkind`).
@@ -50,6 +54,15 @@ pub struct Relation {
     /// `pg_get_partkeydef`, for partitioned tables: `RANGE (created_at)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<String>,
+    /// The columns of the partition key with their types; an expression has an empty name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_columns: Vec<(String, String)>,
+    /// Tables that its own foreign keys point at, and which ATTACH locks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<QualifiedName>,
+    /// Tables whose foreign keys point at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referenced_by: Vec<QualifiedName>,
     /// Columns declared NOT NULL.
     #[serde(default)]
     pub not_null: Vec<Ident>,
@@ -62,6 +75,24 @@ pub struct Relation {
     /// `reltuples`: the planner's idea of the number of rows; `None` before the first ANALYZE.
     #[serde(default)]
     pub estimated_rows: Option<u64>,
+}
+
+impl Relation {
+    /// A relation that has nothing yet.
+    pub fn empty(kind: RelationKind) -> Relation {
+        Relation {
+            kind,
+            partition_of: None,
+            partition_key: None,
+            key_columns: Vec::new(),
+            references: Vec::new(),
+            referenced_by: Vec::new(),
+            not_null: Vec::new(),
+            checks: Vec::new(),
+            size_bytes: 0,
+            estimated_rows: None,
+        }
+    }
 }
 
 /// A check constraint.

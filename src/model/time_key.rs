@@ -219,7 +219,7 @@ impl KeyType {
 
     /// A limit as SQL; `None` where the key cannot hold it. Numbers are quoted as PostgreSQL
     /// prints bigint; an integer key takes them too.
-    fn print_limit(self, limit: Limit) -> Option<String> {
+    pub fn print_limit(self, limit: Limit) -> Option<String> {
         let is_time = matches!(self, KeyType::Timestamptz | KeyType::Timestamp | KeyType::Date);
         match limit {
             Limit::Min => Some("MINVALUE".to_string()),

@@ -12,7 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::model::catalog::{
     Catalog, Check, Index, IndexDefinition, KeyConstraint, Partition, Relation, RelationKind,
 };
-use crate::model::ident::{Ident, QualifiedName};
+use crate::model::ident::{Ident, QualifiedName, parse_name};
+use crate::model::ledger::Ledger;
 use crate::model::migration::History;
 
 /// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a table that
@@ -24,6 +25,27 @@ const LOCK_TIMEOUT: &str = "10s";
 /// `version_num` and `history` come from [`super::server::look`]. Runs in one read-only
 /// transaction and takes no lock stronger than ACCESS SHARE.
 pub fn snapshot(session: &mut Session, version_num: u32, history: History) -> Result<Catalog> {
+    snapshot_of(session, version_num, history, Extent::All)
+}
+
+/// The same without indexes, which partitions as such have nothing to do with.
+pub fn relations_only(session: &mut Session, version_num: u32) -> Result<Catalog> {
+    snapshot_of(session, version_num, History::default(), Extent::Relations)
+}
+
+/// How much to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    All,
+    Relations,
+}
+
+fn snapshot_of(
+    session: &mut Session,
+    version_num: u32,
+    history: History,
+    extent: Extent,
+) -> Result<Catalog> {
     let explain = |failure: Failure| failure.explain("cannot read the catalog");
     session
         .run(&format!(
@@ -31,25 +53,44 @@ pub fn snapshot(session: &mut Session, version_num: u32, history: History) -> Re
              SET LOCAL statement_timeout = 0"
         ))
         .map_err(explain)?;
-    let read = read(session);
+    let read = read(session, extent);
     if read.is_ok() {
         session.run("COMMIT").map_err(explain)?
     } else {
         session.roll_back()
     }
     let (search_path, relations, indexes) = read.map_err(explain)??;
-    Ok(Catalog { server_version_num: version_num, search_path, relations, indexes, history })
+    let ledger = Ledger::default();
+    Ok(Catalog {
+        server_version_num: version_num,
+        search_path,
+        relations,
+        indexes,
+        history,
+        ledger,
+    })
 }
 
 type Parts = (Vec<Ident>, BTreeMap<QualifiedName, Relation>, BTreeMap<QualifiedName, Index>);
 
-fn read(session: &mut Session) -> std::result::Result<Result<Parts>, Failure> {
+fn read(session: &mut Session, extent: Extent) -> std::result::Result<Result<Parts>, Failure> {
     let search_path = session.query(include_str!("sql/search_path.sql"), &[])?;
     // With an empty search_path every name in a definition is qualified.
     session.run("SET LOCAL search_path = ''")?;
-    let relations = session.query(include_str!("sql/relations.sql"), &[])?;
-    let indexes = session.query(include_str!("sql/indexes.sql"), &[(&RUNNER, Type::TEXT)])?;
+    let indexes = match extent {
+        Extent::All => session.query(include_str!("sql/indexes.sql"), &[(&RUNNER, Type::TEXT)])?,
+        Extent::Relations => Vec::new(),
+    };
+    let relations = relations(session)?;
     Ok(parts(&search_path, &relations, &indexes))
+}
+
+/// Bounds are printed in the session's time zone and style, and read in these.
+fn relations(session: &mut Session) -> std::result::Result<Vec<Row>, Failure> {
+    session.run(
+        "SET LOCAL search_path = ''; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'",
+    )?;
+    session.query(include_str!("sql/relations.sql"), &[])
 }
 
 fn parts(search_path: &[Row], relations: &[Row], indexes: &[Row]) -> Result<Parts> {
@@ -72,6 +113,19 @@ fn idents(names: Vec<String>) -> Result<Vec<Ident>> {
 /// The name in columns `at` and `at + 1`.
 fn name(row: &Row, at: usize) -> Result<QualifiedName> {
     Ok(QualifiedName::new(ident(row.get(at))?, ident(row.get(at + 1))?))
+}
+
+fn pairs(names: Vec<String>, types: Vec<String>) -> Vec<(String, String)> {
+    names.into_iter().zip(types).collect()
+}
+
+/// Names as the server writes them under an empty search path.
+fn qualified(names: Vec<String>) -> Result<Vec<QualifiedName>> {
+    let read = |text: String| match parse_name(&text).as_deref() {
+        Some([schema, name]) => Ok(QualifiedName::new(schema.clone(), name.clone())),
+        Some(_) | None => Err(Error::new(Kind::Bug, format!("\"{text}\" is not schema.name"))),
+    };
+    names.into_iter().map(read).collect()
 }
 
 /// The same where an outer join may have found nothing.
@@ -106,6 +160,9 @@ fn relation(row: &Row) -> Result<(QualifiedName, Relation)> {
         checks: checks.map(|(name, valid)| Check { name, valid }).collect(),
         size_bytes: row.get::<_, i64>(11) as u64,
         estimated_rows: (tuples >= 0.0).then_some(tuples as u64),
+        key_columns: pairs(row.get(13), row.get(14)),
+        references: qualified(row.get(15))?,
+        referenced_by: qualified(row.get(16))?,
     };
     Ok((name(row, 0)?, relation))
 }

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod connect;
 pub mod failure;
 pub mod foreign;
+pub mod partitions;
 pub mod query_run;
 pub mod runner_lock;
 pub mod server;

@@ -17,6 +17,7 @@ mod index;
 pub mod ledger;
 mod migrate;
 mod names;
+pub mod partition;
 mod steps;
 mod tree;
 pub mod verify;

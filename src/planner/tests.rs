@@ -89,11 +89,9 @@ fn relation(kind: RelationKind, parent: Option<&str>, not_null: bool) -> Relatio
             bound: String::new(),
             detach_pending: false,
         }),
-        partition_key: None,
         not_null: if not_null { vec![ident("a")] } else { Vec::new() },
-        checks: Vec::new(),
         size_bytes: 8192,
-        estimated_rows: None,
+        ..Relation::empty(kind)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::migration::VersionWidth;
 use crate::model::units::Millis;
 
 pub mod layers;
+pub mod partitions;
 pub mod secret;
 pub mod show;
 
@@ -37,6 +38,9 @@ pub struct Profile {
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,
+    /// Rules of partitioned tables: what to create ahead, what to take away and when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<partitions::PartitionRule>,
     /// Overlays by environment: `[env.prod.limits]` replaces single keys of `[limits]` under
     /// `--env prod`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{
     Change, Correction, Record, What, create_history_table, create_progress_table,
 };
+use super::partition::PartitionAction;
 use crate::model::catalog::{Catalog, Check, Index, IndexDefinition, KeyConstraint};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::migration::{Applied, MigrationId, Progress, VersionWidth};
@@ -90,6 +91,8 @@ pub enum Action {
         /// Columns to become NOT NULL.
         columns: Vec<Ident>,
     },
+    /// Something to a partition as a whole.
+    Partition(PartitionAction),
 }
 
 /// A statement of a migration file.
@@ -153,11 +156,18 @@ pub struct Script {
 }
 
 impl Script {
-    fn transaction(messages: Vec<String>) -> Script {
+    /// One transaction of pgtune's own statements, which travel together.
+    pub fn own(messages: Vec<String>) -> Script {
+        Script { own_tail: messages.len(), messages, transaction: true }
+    }
+
+    /// One transaction, a message for each statement.
+    pub fn transaction(messages: Vec<String>) -> Script {
         Script { own_tail: 0, messages, transaction: true }
     }
 
-    fn alone(message: String) -> Script {
+    /// One statement outside transactions.
+    pub fn alone(message: String) -> Script {
         Script { messages: vec![message], own_tail: 0, transaction: false }
     }
 }
@@ -223,6 +233,7 @@ impl Action {
                     format!("ALTER TABLE {table} DROP CONSTRAINT {NOT_NULL_CHECK}"),
                 ])
             }
+            Action::Partition(action) => action.script(),
         }
     }
 
@@ -242,7 +253,8 @@ impl Action {
             | Action::AddKeyUsingIndex(_)
             | Action::AddNotNullCheck { .. }
             | Action::ValidateNotNullCheck { .. }
-            | Action::SetNotNull { .. } => None,
+            | Action::SetNotNull { .. }
+            | Action::Partition(_) => None,
         }
     }
 
@@ -269,7 +281,8 @@ impl Action {
             | Action::AddKeyUsingIndex(_)
             | Action::AddNotNullCheck { .. }
             | Action::ValidateNotNullCheck { .. }
-            | Action::SetNotNull { .. } => None,
+            | Action::SetNotNull { .. }
+            | Action::Partition(_) => None,
         }
     }
 
@@ -323,6 +336,7 @@ impl Action {
             Action::AddNotNullCheck { table, .. } => apply_not_null_check(table, false, catalog),
             Action::ValidateNotNullCheck { table } => apply_not_null_check(table, true, catalog),
             Action::SetNotNull { table, columns } => apply_not_null(table, columns, catalog),
+            Action::Partition(action) => action.apply(catalog),
         }
     }
 }

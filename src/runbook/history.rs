@@ -139,13 +139,18 @@ pub fn create_history_table(table: &QualifiedName, width: VersionWidth) -> Strin
     )
 }
 
-/// Creates the schema and the table for half-applied migrations. An existing schema asks for no
-/// right to create one, which CREATE SCHEMA IF NOT EXISTS does.
+/// Creates the schema of pgtune's own tables. An existing schema asks for no right to create one,
+/// which CREATE SCHEMA IF NOT EXISTS does.
+pub fn create_state_schema() -> String {
+    "DO $$ BEGIN IF to_regnamespace('pgtune_state') IS NULL \
+     THEN CREATE SCHEMA pgtune_state; END IF; END $$"
+        .to_string()
+}
+
+/// Creates the schema and the table for half-applied migrations.
 pub fn create_progress_table() -> Vec<String> {
     vec![
-        "DO $$ BEGIN IF to_regnamespace('pgtune_state') IS NULL \
-         THEN CREATE SCHEMA pgtune_state; END IF; END $$"
-            .to_string(),
+        create_state_schema(),
         format!(
             "CREATE TABLE IF NOT EXISTS {PROGRESS_TABLE}(\n  history_table text,\n  version \
              int8,\n  statement int4,\n  checksum text NOT NULL,\n  begun_at timestamptz NOT NULL \

@@ -14,7 +14,9 @@ use crate::model::units::Millis;
 
 pub mod action;
 pub mod history;
+pub mod partition;
 pub mod print;
+pub mod traits;
 
 /// Stages in order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -71,6 +71,7 @@ fn kind_name(action: &Action) -> Option<&'static str> {
         Action::AddNotNullCheck { .. } => "add a not-null check, not valid",
         Action::ValidateNotNullCheck { .. } => "validate a check",
         Action::SetNotNull { .. } => "set not null",
+        Action::Partition(action) => return action.kind_name(),
     })
 }
 
@@ -111,6 +112,9 @@ fn headlines(step: &Step) -> Vec<String> {
     const STATEMENTS_MAX: usize = 5;
     if let Action::Record(_) | Action::Prepare { .. } = step.action {
         return Vec::new();
+    }
+    if let Action::Partition(action) = &step.action {
+        return action.headlines().iter().map(|line| one_line(line)).collect();
     }
     let script = step.action.script();
     let shown = script.messages.len() - script.own_tail;
@@ -246,6 +250,7 @@ pub fn step_name(action: &Action) -> String {
         Action::AddNotNullCheck { table, .. } => format!("add a not-null check on {table}"),
         Action::ValidateNotNullCheck { table } => format!("validate the check on {table}"),
         Action::SetNotNull { table, .. } => format!("set not null on {table}"),
+        Action::Partition(action) => action.name(),
     }
 }
 

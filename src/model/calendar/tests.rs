@@ -169,8 +169,6 @@ fn retention_counts_in_the_zones_calendar() {
     }
     let day = Grid::new(KeyType::Date, Interval::Day, berlin).unwrap();
     assert_eq!(day.minus(Point(100), span("36 hours")), Some(Point(98)));
-    assert_eq!(day.plus(Point(100), span("36 hours")), Some(Point(101)));
-    assert_eq!(day.plus(Point(100), span("2 weeks")), Some(Point(114)));
     assert_eq!(day.minus(Point(100), span("4000000000 years")), None);
 }
 
@@ -290,9 +288,7 @@ proptest! {
         let later = grid.key_type.point_at(instant + TimeDelta::minutes(later), zone).unwrap();
         let (low, high) = (point.min(later), point.max(later));
         prop_assert!(grid.minus(low, span) <= grid.minus(high, span));
-        prop_assert!(grid.plus(low, span) <= grid.plus(high, span));
         prop_assert!(grid.minus(low, span) < Some(low));
-        prop_assert!(grid.plus(low, span) >= Some(low));
     }
 
     #[test]
@@ -300,10 +296,10 @@ proptest! {
         let point = Point(number >> bits);
         let year = span("1 year");
         let _ = (grid.start_of(point), grid.next(point), grid.add(point, 3), grid.period(point));
-        let _ = (grid.is_boundary(point), grid.minus(point, year), grid.plus(point, year));
+        let _ = (grid.is_boundary(point), grid.minus(point, year));
         let _ = grid.boundaries_between(point, Point(i128::MAX)).take(3).count();
         let most = Span { count: u32::MAX, interval: grid.interval };
-        let _ = (grid.minus(point, most), grid.plus(point, most));
+        let _ = grid.minus(point, most);
     }
 }
 

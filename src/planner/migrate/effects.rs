@@ -40,15 +40,9 @@ pub fn follow_create_table(catalog: &mut Catalog, table: &CreateTable) {
     };
     let partition_of =
         parent.map(|parent| Partition { parent, bound: String::new(), detach_pending: false });
-    catalog.relations.entry(name).or_insert(Relation {
-        kind,
-        partition_of,
-        partition_key: table.partition_by.clone(),
-        not_null: Vec::new(),
-        checks: Vec::new(),
-        size_bytes: 0,
-        estimated_rows: None,
-    });
+    let partition_key = table.partition_by.clone();
+    let relation = Relation { partition_of, partition_key, ..Relation::empty(kind) };
+    catalog.relations.entry(name).or_insert(relation);
 }
 
 pub fn follow_drop_table(catalog: &mut Catalog, name: &[Ident]) {

@@ -1,0 +1,106 @@
+//! What the partition commands see of the database, and what they make of a rule.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::error::{Error, Result};
+use crate::model::catalog::Catalog;
+use crate::model::suggest::nearest;
+use crate::pg::session::Session;
+use crate::pg::{catalog, partitions, server};
+use crate::planner::Planned;
+use crate::planner::partition::rule::resolve;
+use crate::planner::partition::{self, Answers, Moment, Scope};
+use crate::profile::Limits;
+use crate::profile::partitions::PartitionRule;
+use crate::runbook::partition::Hazard;
+
+use crate::cli::context::Context;
+use crate::cli::database::Database;
+
+/// The database at one moment.
+pub struct Sight {
+    /// Relations and ledger; no indexes.
+    pub catalog: Catalog,
+    /// The server's clock, or the time that was asked for.
+    pub now: DateTime<Utc>,
+}
+
+/// Reads the catalog, the ledger and the clock. `as_of` replaces the clock.
+pub fn look(
+    session: &mut Session,
+    database: &Database,
+    as_of: Option<DateTime<Utc>>,
+) -> Result<Sight> {
+    let server = server::look(session, &database.history_table)?;
+    session.set_pid(server.pid);
+    let (now, ledger) = partitions::ledger(session)?;
+    let catalog = catalog::relations_only(session, server.version_num)?;
+    Ok(Sight { catalog: Catalog { ledger, ..catalog }, now: as_of.unwrap_or(now) })
+}
+
+/// The rules of the profile, or those about the tables that were named.
+pub fn rules<'a>(context: &'a Context, tables: &[String]) -> Result<Vec<&'a PartitionRule>> {
+    let rules = &context.profile().partitions;
+    if rules.is_empty() {
+        return Err(Error::usage("the profile has no rule for partitions")
+            .hint("add [[partitions]] with table and interval; docs/partitions.md shows how"));
+    }
+    for table in tables {
+        if !rules.iter().any(|rule| rule.table == *table) {
+            let error = Error::usage(format!("the profile has no rule for the table {table}"));
+            let guess = nearest(table, rules.iter().map(|rule| rule.table.as_str()));
+            return Err(match guess {
+                Some(known) => error.hint(format!("did you mean {known}?")),
+                None => error,
+            });
+        }
+    }
+    let wanted = |rule: &&PartitionRule| tables.is_empty() || tables.contains(&rule.table);
+    Ok(rules.iter().filter(wanted).collect())
+}
+
+/// Reads "2027-01-31" (its first instant in UTC) or "2027-01-31T12:00:00Z".
+pub fn parse_as_of(text: &str) -> std::result::Result<DateTime<Utc>, String> {
+    let date = text.parse::<NaiveDate>().ok().and_then(|date| date.and_hms_opt(0, 0, 0));
+    date.map(|date| date.and_utc())
+        .or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc()))
+        .ok_or_else(|| "write a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z".to_string())
+}
+
+/// What may be done.
+pub struct Terms<'a> {
+    /// How long to wait for locks.
+    pub limits: &'a Limits,
+    /// What the user allowed by name.
+    pub allowed: BTreeSet<Hazard>,
+    /// Which part of the rules to bring up to date.
+    pub scope: Scope,
+}
+
+/// Plans a rule on what was seen; asks the database what the plan needs beyond that.
+pub fn plan(
+    session: &mut Session,
+    sight: &Sight,
+    written: &PartitionRule,
+    terms: &Terms<'_>,
+) -> Result<Planned> {
+    let alone = |finding| Planned { findings: vec![finding], ..Planned::default() };
+    let rule = match resolve(written, &sight.catalog) {
+        Ok(rule) => rule,
+        Err(finding) => return Ok(alone(finding)),
+    };
+    let questions = match partition::questions(&rule, &sight.catalog, sight.now) {
+        Ok(questions) => questions,
+        Err(finding) => return Ok(alone(finding)),
+    };
+    let traits = partitions::traits(session, questions.traits.as_slice())?;
+    let default_is_in_the_way = match &questions.default {
+        Some((table, condition)) => partitions::holds_others(session, table, condition)?,
+        None => false,
+    };
+    let answers = Answers { traits, default_is_in_the_way };
+    let moment = Moment { now: sight.now, limits: terms.limits, allowed: &terms.allowed };
+    Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, terms.scope))
+}

@@ -1,0 +1,32 @@
+//! `pgtune partitions`: tables kept by their rules.
+
+use crate::error::Result;
+
+use super::context::Context;
+
+mod look;
+mod rotate;
+
+/// Keep partitioned tables by their rules: create ahead, detach, drop, look
+///
+/// The rules are `[[partitions]]` in the profile. What exists is read from the bounds of the
+/// partitions, never from their names.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Create(rotate::CreateArgs),
+    Rotate(rotate::RotateArgs),
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    match args.command {
+        Command::Create(args) => rotate::create(context, args),
+        Command::Rotate(args) => rotate::rotate(context, args),
+    }
+}

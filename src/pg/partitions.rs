@@ -1,0 +1,93 @@
+//! Reads what rotation needs beyond the catalog: the ledger, the server's clock, what new
+//! partitions have to have, and whether a DEFAULT partition holds rows.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use postgres::types::Type;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::ident::{Ident, QualifiedName, parse_name};
+use crate::model::ledger::{Ledger, Retired, RetiredProgress};
+use crate::model::traits::Traits;
+use crate::runbook::partition::LEDGER_TABLE;
+
+/// The server's clock, and its ledger of partitions that are to leave or have left.
+pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
+    let explain = |failure: Failure| failure.explain(&format!("cannot read {LEDGER_TABLE}"));
+    let sql = "select (extract(epoch from now()) * 1000000)::int8, to_regclass($1) is not null";
+    let rows = session.query(sql, &[(&LEDGER_TABLE, Type::TEXT)]).map_err(explain)?;
+    let row = rows.first().ok_or_else(|| Error::new(Kind::Database, "the server said nothing"))?;
+    let now = instant(row.get(0))?;
+    if !row.get::<_, bool>(1) {
+        return Ok((now, Ledger::default()));
+    }
+    let rows = session.query(include_str!("sql/ledger.sql"), &[]).map_err(explain)?;
+    let retired = rows.iter().map(retired).collect::<Result<_>>()?;
+    Ok((now, Ledger { exists: true, retired }))
+}
+
+fn retired(row: &postgres::Row) -> Result<Retired> {
+    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
+    let detached_at: Option<i64> = row.get(4);
+    Ok(Retired {
+        table: QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?),
+        parent: qualified(row.get(2))?,
+        bound: row.get(3),
+        progress: match detached_at {
+            None => RetiredProgress::Retiring,
+            Some(micros) => RetiredProgress::DetachedAt(instant(micros)?),
+        },
+    })
+}
+
+fn instant(micros: i64) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros)
+        .ok_or_else(|| Error::new(Kind::Database, "the server's clock shows no usual time"))
+}
+
+/// A name that pgtune or `regclass` wrote with its schema.
+fn qualified(text: &str) -> Result<QualifiedName> {
+    match parse_name(text).as_deref() {
+        Some([schema, name]) => Ok(QualifiedName::new(schema.clone(), name.clone())),
+        Some(_) | None => Err(Error::new(Kind::Database, format!("\"{text}\" is not schema.name"))),
+    }
+}
+
+/// What new partitions have to have: of each parent, and of the partition to take after.
+pub fn traits(
+    session: &mut Session,
+    wanted: &[(QualifiedName, QualifiedName)],
+) -> Result<BTreeMap<QualifiedName, Traits>> {
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let explain = |failure: Failure| failure.explain("cannot read what partitions have to have");
+    let parents: Vec<String> = wanted.iter().map(|(parent, _)| parent.to_string()).collect();
+    let templates: Vec<String> = wanted.iter().map(|(_, like)| like.to_string()).collect();
+    let rows = session
+        .query(
+            include_str!("sql/traits.sql"),
+            &[(&parents, Type::TEXT_ARRAY), (&templates, Type::TEXT_ARRAY)],
+        )
+        .map_err(explain)?;
+    rows.iter()
+        .map(|row| {
+            let traits = serde_json::from_str(row.get(1)).map_err(|error| {
+                Error::new(Kind::Bug, "cannot read what partitions have to have").caused_by(error)
+            })?;
+            Ok((qualified(row.get(0))?, traits))
+        })
+        .collect()
+}
+
+/// Whether a table holds a row for which `condition` does not hold. Stops at the first.
+pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &str) -> Result<bool> {
+    let sql = format!("select exists (select from only {table} where not ({condition}))");
+    let rows = session
+        .query(&sql, &[])
+        .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}

@@ -1,0 +1,61 @@
+-- What new partitions of the tables $1 have to have, as JSON; $2 are the partitions to take after,
+-- one for each, or the table itself where it has none.
+select rule.parent, json_build_object(
+  'owner', owner.rolname,
+  'grants', coalesce(grants.list, '[]'::json),
+  'row_security', parent.relrowsecurity,
+  'force_row_security', parent.relforcerowsecurity,
+  'policies', coalesce(policies.list, '[]'::json),
+  'replica_identity', template.relreplident,
+  'storage', coalesce(to_json(template.reloptions), '[]'::json),
+  'tablespace', tablespace.spcname,
+  'access_method', method.amname,
+  'statistics', coalesce(targets.list, '[]'::json),
+  'publications', coalesce(publications.list, '[]'::json)
+)::text
+from unnest($1::text[], $2::text[]) as rule(parent, template)
+join pg_class parent on parent.oid = rule.parent::regclass
+join pg_class template on template.oid = rule.template::regclass
+join pg_roles owner on owner.oid = parent.relowner
+left join pg_tablespace tablespace on tablespace.oid = template.reltablespace
+left join pg_am method on method.oid = template.relam and method.amname <> 'heap'
+left join lateral (
+  select json_agg(json_build_object('role', role, 'column', column_name, 'privileges', privileges,
+                                    'grantable', is_grantable) order by role, column_name) as list
+  from (
+    select grantee.rolname as role, acl.column_name, acl.is_grantable,
+           json_agg(acl.privilege_type order by acl.privilege_type) as privileges
+    from (
+      select null::text as column_name, (aclexplode(parent.relacl)).*
+      union all
+      select a.attname::text, (aclexplode(a.attacl)).*
+        from pg_attribute a
+       where a.attrelid = parent.oid and a.attnum > 0 and not a.attisdropped
+    ) as acl
+    left join pg_roles grantee on grantee.oid = acl.grantee
+    where acl.grantee <> parent.relowner
+    group by 1, 2, 3
+  ) as each
+) as grants on true
+left join lateral (
+  select json_agg(json_build_object(
+    'name', p.polname, 'permissive', p.polpermissive,
+    'command', case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE'
+                             when 'd' then 'DELETE' else 'ALL' end,
+    'roles', coalesce((select json_agg(r.rolname order by r.rolname) from pg_roles r
+                        where r.oid = any (p.polroles)), '[]'::json),
+    'using', pg_get_expr(p.polqual, p.polrelid),
+    'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname) as list
+  from pg_policy p where p.polrelid = parent.oid
+) as policies on true
+left join lateral (
+  select json_agg(json_build_array(a.attname, a.attstattarget) order by a.attnum) as list
+  from pg_attribute a
+  where a.attrelid = template.oid and a.attnum > 0 and not a.attisdropped
+    and coalesce(a.attstattarget, -1) >= 0
+) as targets on true
+left join lateral (
+  select json_agg(p.pubname order by p.pubname) as list
+  from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+  where r.prrelid = template.oid and template.oid <> parent.oid
+) as publications on true

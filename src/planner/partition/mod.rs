@@ -1,0 +1,146 @@
+//! Partitions by their rules: what is missing is created, what is too old leaves.
+//!
+//! One rule at a time, so that a table in trouble stops no other. Nothing is remembered between
+//! runs but the ledger of what leaves: a plan made again after any stop goes on where the last one
+//! ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::Planned;
+use super::index::finalize_step;
+use super::steps::Frame;
+use crate::model::catalog::Catalog;
+use crate::model::finding::Finding;
+use crate::model::ident::QualifiedName;
+use crate::model::traits::Traits;
+use crate::profile::Limits;
+use crate::runbook::action::apply_all;
+use crate::runbook::partition::Hazard;
+use crate::runbook::{Runbook, Stage};
+
+mod create;
+mod expire;
+pub mod members;
+pub mod rule;
+
+#[cfg(test)]
+mod tests;
+
+use rule::{Rule, Scheme};
+
+/// When it is, and what may be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'a> {
+    /// The time to plan for; usually the server's clock.
+    pub now: DateTime<Utc>,
+    /// How long to wait for locks.
+    pub limits: &'a Limits,
+    /// What the user allowed by name.
+    pub allowed: &'a BTreeSet<Hazard>,
+}
+
+/// Which part of a rule to bring up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Rotate,
+    /// What is missing.
+    Create,
+}
+
+/// What has to be asked of the database before a rule can be planned.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Questions {
+    /// What new partitions have to have: the parent, and the partition to take after.
+    pub traits: Option<(QualifiedName, QualifiedName)>,
+    /// Whether all rows of the DEFAULT partition meet a condition.
+    pub default: Option<(QualifiedName, String)>,
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answers {
+    /// What new partitions of a table have to have.
+    pub traits: BTreeMap<QualifiedName, Traits>,
+    /// Whether the DEFAULT partition holds rows of partitions that are to be created.
+    pub default_is_in_the_way: bool,
+}
+
+/// What to ask for a rule.
+pub fn questions(
+    rule: &Rule<'_>,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Result<Questions, Finding> {
+    create::questions(rule, catalog, now)
+}
+
+/// Plans what is left to do for a rule.
+pub fn plan(
+    rule: &Rule<'_>,
+    catalog: &Catalog,
+    answers: &Answers,
+    moment: &Moment<'_>,
+    scope: Scope,
+) -> Planned {
+    let title = rule.table.to_string();
+    let mut plan = Plan {
+        rule,
+        answers,
+        moment,
+        frame: Frame { title, limits: moment.limits, settings: Vec::new() },
+        catalog: catalog.clone(),
+        stages: Vec::new(),
+        findings: Vec::new(),
+    };
+    if let Err(finding) = plan.all(scope) {
+        plan.findings.push(finding);
+    }
+    Planned { runbook: Runbook { stages: plan.stages }, findings: plan.findings }
+}
+
+/// A rule being planned, with the catalog as its stages will have left it.
+struct Plan<'a> {
+    rule: &'a Rule<'a>,
+    answers: &'a Answers,
+    moment: &'a Moment<'a>,
+    frame: Frame<'a>,
+    catalog: Catalog,
+    stages: Vec<Stage>,
+    findings: Vec<Finding>,
+}
+
+impl Plan<'_> {
+    fn all(&mut self, scope: Scope) -> Result<(), Finding> {
+        self.finalize();
+        self.create()?;
+        match (scope, &self.rule.scheme) {
+            (Scope::Rotate, Scheme::Range(range)) => self.expire(range),
+            (Scope::Rotate, Scheme::Hash { .. } | Scheme::List) | (Scope::Create, _) => Ok(()),
+        }
+    }
+
+    fn push(&mut self, stage: Stage) {
+        if !stage.steps.is_empty() {
+            apply_all(stage.steps.iter().map(|step| &step.action), &mut self.catalog);
+            self.stages.push(stage);
+        }
+    }
+
+    fn stage(&self, what: &str, steps: Vec<crate::runbook::Step>) -> Stage {
+        let title = format!("{}: {what}", self.frame.title);
+        Stage { title, steps, lanes: 1, look_again: false }
+    }
+
+    /// A table has one pending detach at most, and it is in the way of all others.
+    fn finalize(&mut self) {
+        let table = &self.rule.table;
+        let pending = self.catalog.partitions(table).filter(|(_, relation)| {
+            relation.partition_of.as_ref().is_some_and(|partition| partition.detach_pending)
+        });
+        let steps = pending.map(|(name, _)| finalize_step(&self.frame, table, name)).collect();
+        self.push(self.stage("finish an interrupted detach", steps));
+    }
+}

@@ -1,0 +1,320 @@
+//! The rules of partitions without a server: what is planned tiles, leaves what is kept alone, and
+//! planned again after being applied is nothing.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+
+use super::rule::resolve;
+use super::{Answers, Moment, Scope, plan, questions};
+use crate::model::calendar::{Interval, Span};
+use crate::model::catalog::{Catalog, Partition, Relation, RelationKind};
+use crate::model::finding::{Severity, has_errors};
+use crate::model::ident::{Ident, QualifiedName, parse_name};
+use crate::model::ledger::RetiredProgress;
+use crate::model::time_key::{EpochUnit, KeyType, Limit, RangeBound};
+use crate::model::units::Millis;
+use crate::planner::Planned;
+use crate::profile::Limits;
+use crate::profile::partitions::{Expiry, HashBelow, PartitionRule};
+use crate::runbook::action::{Action, apply_all};
+use crate::runbook::partition::{Hazard, PartitionAction};
+
+fn name(text: &str) -> QualifiedName {
+    let parts = parse_name(text).unwrap();
+    QualifiedName::new(parts[0].clone(), parts[1].clone())
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+/// A database with one partitioned table, `public.t`.
+fn catalog(key: &str, column_type: &str, bounds: &[&str]) -> Catalog {
+    let mut catalog =
+        Catalog { search_path: vec![Ident::new("public").unwrap()], ..Catalog::default() };
+    let table = Relation {
+        partition_key: Some(key.to_string()),
+        key_columns: vec![("k".to_string(), column_type.to_string())],
+        ..Relation::empty(RelationKind::PartitionedTable)
+    };
+    catalog.relations.insert(name("public.t"), table);
+    for (number, bound) in bounds.iter().enumerate() {
+        let partition_of =
+            Partition { parent: name("public.t"), bound: bound.to_string(), detach_pending: false };
+        let relation =
+            Relation { partition_of: Some(partition_of), ..Relation::empty(RelationKind::Table) };
+        catalog.relations.insert(name(&format!("public.odd_{number}")), relation);
+    }
+    catalog
+}
+
+fn rule() -> PartitionRule {
+    PartitionRule { table: "t".into(), interval: Some(Interval::Month), ..PartitionRule::default() }
+}
+
+fn planned(rule: &PartitionRule, catalog: &Catalog, now: DateTime<Utc>) -> Planned {
+    let allowed = BTreeSet::from([Hazard::DetachPartition, Hazard::DropPartition]);
+    let moment = Moment { now, limits: &Limits::default(), allowed: &allowed };
+    match resolve(rule, catalog) {
+        Ok(rule) => plan(&rule, catalog, &Answers::default(), &moment, Scope::Rotate),
+        Err(finding) => Planned { findings: vec![finding], ..Planned::default() },
+    }
+}
+
+fn actions(planned: &Planned) -> impl Iterator<Item = &Action> {
+    planned.runbook.stages.iter().flat_map(|stage| &stage.steps).map(|step| &step.action)
+}
+
+/// What the runbook does, in the words of its events.
+fn steps(planned: &Planned) -> Vec<String> {
+    actions(planned).map(crate::runbook::print::step_name).collect()
+}
+
+fn created(planned: &Planned) -> Vec<String> {
+    let new = |action: &Action| {
+        let Action::Partition(PartitionAction::Create(new)) = action else { return None };
+        Some(format!("{} {}", new.name.name, new.bound))
+    };
+    actions(planned).filter_map(new).collect()
+}
+
+const MONTHS: &[&str] = &[
+    "FOR VALUES FROM ('2025-11-01 00:00:00+00') TO ('2025-12-01 00:00:00+00')",
+    "FOR VALUES FROM ('2025-12-01 00:00:00+00') TO ('2026-01-15 00:00:00+00')",
+];
+
+fn timestamptz(bounds: &[&str]) -> Catalog {
+    catalog("RANGE (k)", "timestamp with time zone", bounds)
+}
+
+#[test]
+fn odd_bounds_are_continued_without_gap() {
+    let now = at("2026-02-10T00:00:00Z");
+    let planned = planned(&PartitionRule { ahead: 1, ..rule() }, &timestamptz(MONTHS), now);
+    assert_eq!(
+        created(&planned),
+        [
+            "t_2026_01 FOR VALUES FROM ('2026-01-15 00:00:00+00') TO ('2026-02-01 00:00:00+00')",
+            "t_2026_02 FOR VALUES FROM ('2026-02-01 00:00:00+00') TO ('2026-03-01 00:00:00+00')",
+            "t_2026_03 FOR VALUES FROM ('2026-03-01 00:00:00+00') TO ('2026-04-01 00:00:00+00')",
+        ]
+    );
+}
+
+#[test]
+fn a_set_that_ran_out_long_ago_is_continued_as_far_as_rows_are_kept() {
+    let rule = PartitionRule {
+        ahead: 0,
+        retention: Some(Span::parse("1 month").unwrap()),
+        expiry: Expiry::Detach,
+        ..rule()
+    };
+    let planned = planned(&rule, &timestamptz(MONTHS), at("2026-06-10T00:00:00Z"));
+    let names: Vec<String> =
+        created(&planned).iter().map(|c| c.split(' ').next().unwrap().to_string()).collect();
+    assert_eq!(names, ["t_2026_05", "t_2026_06"]);
+}
+
+#[test]
+fn what_is_too_old_leaves_step_by_step() {
+    let rule = PartitionRule {
+        ahead: 0,
+        retention: Some(Span::parse("1 month").unwrap()),
+        expiry: Expiry::Drop,
+        grace: Millis(7 * 86_400_000),
+        ..rule()
+    };
+    let mut catalog = timestamptz(MONTHS);
+    let first = planned(&rule, &catalog, at("2026-01-20T00:00:00Z"));
+    assert_eq!(
+        steps(&first),
+        [
+            "create public.t_2026_01",
+            "analyze public.t_2026_01",
+            "prepare the ledger",
+            "note that public.odd_0 will leave",
+            "detach public.odd_0",
+            "note that public.odd_0 is detached",
+        ]
+    );
+    apply_all(actions(&first), &mut catalog);
+    catalog.ledger.retired[0].progress = RetiredProgress::DetachedAt(at("2026-01-20T00:00:00Z"));
+    let early = planned(&rule, &catalog, at("2026-01-26T23:59:59Z"));
+    assert_eq!(steps(&early), Vec::<String>::new());
+    let due = planned(&rule, &catalog, at("2026-01-27T00:00:00Z"));
+    assert_eq!(steps(&due), ["drop public.odd_0"]);
+}
+
+#[test]
+fn nothing_leaves_unless_allowed() {
+    let rule =
+        PartitionRule { ahead: 0, retention: Some(Span::parse("1 month").unwrap()), ..rule() };
+    let catalog = timestamptz(MONTHS);
+    let now = at("2026-01-20T00:00:00Z");
+    let rule = resolve(&rule, &catalog).unwrap();
+    let moment = Moment { now, limits: &Limits::default(), allowed: &BTreeSet::new() };
+    let planned = plan(&rule, &catalog, &Answers::default(), &moment, Scope::Rotate);
+    assert_eq!(created(&planned).len(), 1);
+    assert!(!steps(&planned).iter().any(|step| step.starts_with("detach")));
+    assert_eq!(planned.findings[0].check, "retention-overdue");
+    assert_eq!(planned.findings[0].severity, Severity::Warning);
+}
+
+#[test]
+fn a_pending_detach_is_finished_first() {
+    let mut catalog = timestamptz(MONTHS);
+    let pending = catalog.relations.get_mut(&name("public.odd_1")).unwrap();
+    pending.partition_of.as_mut().unwrap().detach_pending = true;
+    let planned = planned(&rule(), &catalog, at("2026-01-20T00:00:00Z"));
+    assert_eq!(steps(&planned)[0], "finish the detach of public.odd_1");
+}
+
+#[test]
+fn a_default_partition_is_proven_empty_first() {
+    let mut catalog = timestamptz(MONTHS);
+    let default = catalog.relations.get_mut(&name("public.odd_0")).unwrap();
+    default.partition_of.as_mut().unwrap().bound = "DEFAULT".to_string();
+    let rule = PartitionRule { ahead: 1, ..rule() };
+    let now = at("2026-01-20T00:00:00Z");
+    let resolved = resolve(&rule, &catalog).unwrap();
+    let asked = questions(&resolved, &catalog, now).unwrap();
+    let condition =
+        "k IS NULL OR k < '2026-01-15 00:00:00+00' OR k >= '2026-03-01 00:00:00+00'".to_string();
+    assert_eq!(asked.default, Some((name("public.odd_0"), condition)));
+    let planned = planned(&rule, &catalog, now);
+    assert_eq!(
+        steps(&planned),
+        [
+            "add a check to public.odd_0",
+            "validate the check on public.odd_0",
+            "create public.t_2026_01",
+            "create public.t_2026_02",
+            "drop the check on public.odd_0",
+            "analyze public.t_2026_01 and 1 more",
+        ]
+    );
+}
+
+#[test]
+fn hash_and_list_are_completed() {
+    let hash = PartitionRule { table: "t".into(), modulus: Some(3), ..PartitionRule::default() };
+    let one = ["FOR VALUES WITH (modulus 3, remainder 1)"];
+    let planned_hash = planned(&hash, &catalog("HASH (k)", "bigint", &one), Utc::now());
+    assert_eq!(
+        created(&planned_hash),
+        [
+            "t_p0 FOR VALUES WITH (modulus 3, remainder 0)",
+            "t_p2 FOR VALUES WITH (modulus 3, remainder 2)"
+        ]
+    );
+    let lists = [
+        ("t_eu".to_string(), vec!["de".into(), "it's".into()]),
+        ("t_us".into(), vec!["us".into()]),
+    ];
+    let list = PartitionRule { table: "t".into(), lists: lists.into(), ..PartitionRule::default() };
+    let known = ["FOR VALUES IN ('it''s', 'de', 'x')"];
+    let planned_list = planned(&list, &catalog("LIST (k)", "text", &known), Utc::now());
+    assert_eq!(created(&planned_list), ["t_us FOR VALUES IN ('us')"]);
+}
+
+#[test]
+fn rules_that_do_not_fit_say_why() {
+    let catalog = timestamptz(&[]);
+    let error = |rule: PartitionRule| {
+        let planned = planned(&rule, &catalog, Utc::now());
+        assert!(planned.runbook.is_empty() && has_errors(&planned.findings));
+        format!("{} {}", planned.findings[0].message, planned.findings[0].help)
+    };
+    let zone = PartitionRule { time_zone: "Europe/Berln".into(), ..rule() };
+    assert!(error(zone).contains("did you mean Europe/Berlin?"));
+    let table = PartitionRule { table: "tt".into(), ..rule() };
+    assert!(error(table).contains("did you mean t?"));
+    assert!(error(PartitionRule { interval: None, ..rule() }).contains("needs interval"));
+    let unit = PartitionRule { epoch_unit: Some(EpochUnit::Seconds), ..rule() };
+    assert!(error(unit).contains("takes no epoch_unit"));
+    let storage = PartitionRule { storage: [("a) b".into(), "1".into())].into(), ..rule() };
+    assert!(error(storage).contains("storage"));
+}
+
+fn rules() -> impl Strategy<Value = (PartitionRule, &'static str)> {
+    let interval = prop_oneof![
+        Just(Interval::Hour),
+        Just(Interval::Day),
+        Just(Interval::Week),
+        Just(Interval::Month),
+        Just(Interval::Quarter),
+        Just(Interval::Year),
+    ];
+    let key = prop_oneof![
+        Just(("timestamp with time zone", None)),
+        Just(("timestamp without time zone", None)),
+        Just(("bigint", Some(EpochUnit::Milliseconds))),
+        Just(("uuid", None)),
+    ];
+    let zone = proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec());
+    (interval, key, zone, 0_u16..5, proptest::option::of(1_u32..20), any::<bool>()).prop_map(
+        |(interval, (key, epoch_unit), zone, ahead, kept, below)| {
+            let hash = HashBelow { columns: vec!["k".into()], modulus: 2 };
+            let rule = PartitionRule {
+                table: "t".into(),
+                interval: Some(interval),
+                epoch_unit,
+                ahead,
+                retention: kept.map(|n| Span::parse(&format!("{n} {interval}s")).unwrap()),
+                expiry: Expiry::Drop,
+                grace: Millis(0),
+                time_zone: zone.name().to_string(),
+                hash: below.then_some(hash),
+                ..PartitionRule::default()
+            };
+            (rule, key)
+        },
+    )
+}
+
+fn bounds(catalog: &Catalog, key_type: KeyType) -> Vec<RangeBound> {
+    let table = name("public.t");
+    let partitions = catalog.partitions(&table);
+    let mut bounds: Vec<RangeBound> = partitions
+        .map(|(_, r)| RangeBound::parse(key_type, &r.partition_of.as_ref().unwrap().bound).unwrap())
+        .collect();
+    bounds.sort_by_key(RangeBound::lower);
+    bounds
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn rotation_through_the_years_tiles_and_keeps_what_it_must(
+        (rule, key) in rules(),
+        seconds in 86_400_i64..4_102_444_800,
+        strides in proptest::collection::vec(0_i64..40_000_000, 1..6),
+    ) {
+        let mut catalog = catalog("RANGE (k)", key, &[]);
+        let mut now = DateTime::from_timestamp(seconds, 0).unwrap();
+        for stride in strides {
+            now += TimeDelta::seconds(stride.min(3_000_000));
+            let first = planned(&rule, &catalog, now);
+            prop_assert!(!has_errors(&first.findings), "{:?}", first.findings);
+            let resolved = resolve(&rule, &catalog).unwrap();
+            let super::rule::Scheme::Range(range) = resolved.scheme else { panic!("a range") };
+            let before = bounds(&catalog, range.key_type);
+            apply_all(actions(&first), &mut catalog);
+            let after = bounds(&catalog, range.key_type);
+            let point = range.key_type.point_at(now, range.zone).unwrap();
+            prop_assert!(after.windows(2).all(|pair| pair[0].upper() == pair[1].lower()));
+            let now_at = Limit::At(point);
+            prop_assert!(after.iter().any(|b| b.lower() <= now_at && now_at < b.upper()));
+            let ahead = after.iter().filter(|bound| bound.lower() > Limit::At(point)).count();
+            prop_assert!(ahead >= usize::from(rule.ahead));
+            let cutoff = rule.retention.and_then(|span| range.grid.minus(point, span));
+            for left in before.iter().filter(|bound| !after.contains(bound)) {
+                prop_assert!(cutoff.is_some_and(|cutoff| left.upper() <= Limit::At(cutoff)));
+            }
+            let second = planned(&rule, &catalog, now);
+            prop_assert!(second.runbook.is_empty(), "{:?}", steps(&second));
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! What pgtune does to partitions: creating them beside their parent and attaching them, detaching,
+//! dropping, and the ledger that remembers which tables were partitions once.
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Script;
+use super::traits;
+use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
+use crate::model::ident::{Ident, QualifiedName, literal};
+use crate::model::traits::Traits;
+
+/// Where partitions that leave are remembered, from before they are detached.
+pub const LEDGER_TABLE: &str = "pgtune_state.partition_ledger";
+
+/// Checks that prove a DEFAULT partition empty of a range begin like this.
+pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
+
+/// One thing to do to a partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PartitionAction {
+    /// Make the ledger.
+    PrepareLedger,
+    /// Create a table like its parent and attach it, in one transaction.
+    Create(Box<NewPartition>),
+    /// `ANALYZE`, so that the planner knows new partitions are empty.
+    Analyze {
+        /// What to look at.
+        tables: Vec<QualifiedName>,
+    },
+    /// A check, not valid yet, that a DEFAULT partition holds no rows of a range.
+    AddProof {
+        /// The DEFAULT partition.
+        table: QualifiedName,
+        /// The check's name.
+        name: Ident,
+        /// What holds for every row.
+        condition: String,
+    },
+    /// `VALIDATE CONSTRAINT`: reads the DEFAULT partition while others go on writing.
+    ValidateProof {
+        /// The DEFAULT partition.
+        table: QualifiedName,
+        /// The check's name.
+        name: Ident,
+    },
+    /// Take the check away, its work done.
+    DropProof {
+        /// The DEFAULT partition.
+        table: QualifiedName,
+        /// The check's name.
+        name: Ident,
+    },
+    /// Write down that partitions are about to leave.
+    NoteRetiring {
+        /// The partitioned table.
+        parent: QualifiedName,
+        /// Partition and bound.
+        partitions: Vec<(QualifiedName, String)>,
+    },
+    /// `DETACH PARTITION … CONCURRENTLY`
+    DetachConcurrently {
+        /// The partitioned table.
+        parent: QualifiedName,
+        /// What leaves.
+        partition: QualifiedName,
+    },
+    /// `DETACH PARTITION`, several in one transaction.
+    Detach {
+        /// The partitioned table.
+        parent: QualifiedName,
+        /// What leaves.
+        partitions: Vec<QualifiedName>,
+    },
+    /// Write down since when tables are detached: their grace begins.
+    NoteDetached {
+        /// The tables.
+        tables: Vec<QualifiedName>,
+    },
+    /// `DROP TABLE` of tables that were detached, and a note of it.
+    Drop {
+        /// The tables.
+        tables: Vec<QualifiedName>,
+    },
+}
+
+/// A partition to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPartition {
+    /// Its name.
+    pub name: QualifiedName,
+    /// The partitioned table.
+    pub parent: QualifiedName,
+    /// `FOR VALUES …`
+    pub bound: String,
+    /// What it has to have besides its columns.
+    pub traits: Traits,
+    /// How it is partitioned itself, and its partitions.
+    pub below: Option<Below>,
+}
+
+/// Partitions of a new partition, by HASH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Below {
+    /// The columns to hash.
+    pub columns: Vec<Ident>,
+    /// Names of the partitions by remainder; there are as many as the modulus.
+    pub partitions: Vec<QualifiedName>,
+}
+
+/// What must be allowed by name before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Hazard {
+    /// Rows can no longer be reached through the partitioned table.
+    DetachPartition,
+    /// Rows are gone.
+    DropPartition,
+}
+
+impl PartitionAction {
+    /// What the action says to the server, without timeouts.
+    pub fn script(&self) -> Script {
+        match self {
+            PartitionAction::PrepareLedger => Script::transaction(create_ledger()),
+            PartitionAction::Create(new) => Script::own(new.sql()),
+            PartitionAction::Analyze { tables } => {
+                Script::alone(format!("ANALYZE {}", list(tables)))
+            }
+            PartitionAction::AddProof { table, name, condition } => {
+                Script::transaction(vec![format!(
+                    "ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID"
+                )])
+            }
+            PartitionAction::ValidateProof { table, name } => {
+                Script::transaction(vec![format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")])
+            }
+            PartitionAction::DropProof { table, name } => {
+                Script::transaction(vec![format!("ALTER TABLE {table} DROP CONSTRAINT {name}")])
+            }
+            PartitionAction::NoteRetiring { parent, partitions } => {
+                Script::transaction(vec![note_retiring(parent, partitions)])
+            }
+            PartitionAction::DetachConcurrently { parent, partition } => Script::alone(format!(
+                "ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY"
+            )),
+            PartitionAction::Detach { parent, partitions } => {
+                let detach =
+                    |p: &QualifiedName| format!("ALTER TABLE {parent} DETACH PARTITION {p}");
+                Script::own(partitions.iter().map(detach).collect())
+            }
+            PartitionAction::NoteDetached { tables } => {
+                Script::transaction(vec![note(tables, "detached_at")])
+            }
+            PartitionAction::Drop { tables } => Script::own(vec![
+                note(tables, "dropped_at"),
+                format!("DROP TABLE {}", list(tables)),
+            ]),
+        }
+    }
+
+    /// What it does in a line for each table; pgtune's own notes are left out.
+    pub fn headlines(&self) -> Vec<String> {
+        match self {
+            PartitionAction::PrepareLedger
+            | PartitionAction::NoteRetiring { .. }
+            | PartitionAction::NoteDetached { .. } => Vec::new(),
+            PartitionAction::Create(new) => vec![format!("create {} {}", new.name, new.bound)],
+            PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
+            PartitionAction::Analyze { .. }
+            | PartitionAction::AddProof { .. }
+            | PartitionAction::ValidateProof { .. }
+            | PartitionAction::DropProof { .. }
+            | PartitionAction::DetachConcurrently { .. }
+            | PartitionAction::Detach { .. } => self.script().messages,
+        }
+    }
+
+    /// What it does, whatever to; `None` for pgtune's own notes.
+    pub fn kind_name(&self) -> Option<&'static str> {
+        Some(match self {
+            PartitionAction::PrepareLedger
+            | PartitionAction::NoteRetiring { .. }
+            | PartitionAction::NoteDetached { .. } => return None,
+            PartitionAction::Create(_) => "create a partition and attach it",
+            PartitionAction::Analyze { .. } => "analyze new partitions",
+            PartitionAction::AddProof { .. } => "add a check to the DEFAULT partition, not valid",
+            PartitionAction::ValidateProof { .. } => "validate a check",
+            PartitionAction::DropProof { .. } => "drop a check",
+            PartitionAction::DetachConcurrently { .. } => "detach a partition concurrently",
+            PartitionAction::Detach { .. } => "detach partitions",
+            PartitionAction::Drop { .. } => "drop detached tables",
+        })
+    }
+
+    /// Its name in events and errors: "create public.events_2026_12".
+    pub fn name(&self) -> String {
+        match self {
+            PartitionAction::PrepareLedger => "prepare the ledger".to_string(),
+            PartitionAction::Create(new) => format!("create {}", new.name),
+            PartitionAction::Analyze { tables } => format!("analyze {}", some(tables)),
+            PartitionAction::AddProof { table, .. } => format!("add a check to {table}"),
+            PartitionAction::ValidateProof { table, .. } => {
+                format!("validate the check on {table}")
+            }
+            PartitionAction::DropProof { table, .. } => format!("drop the check on {table}"),
+            PartitionAction::NoteRetiring { partitions, .. } => {
+                let tables: Vec<_> = partitions.iter().map(|(table, _)| table.clone()).collect();
+                format!("note that {} will leave", some(&tables))
+            }
+            PartitionAction::DetachConcurrently { partition, .. } => format!("detach {partition}"),
+            PartitionAction::Detach { partitions, .. } => format!("detach {}", some(partitions)),
+            PartitionAction::NoteDetached { tables } => {
+                format!("note that {} is detached", some(tables))
+            }
+            PartitionAction::Drop { tables } => format!("drop {}", some(tables)),
+        }
+    }
+
+    /// Changes `catalog` as the action will change the database.
+    pub fn apply(&self, catalog: &mut Catalog) {
+        match self {
+            PartitionAction::PrepareLedger => catalog.ledger.exists = true,
+            PartitionAction::Create(new) => new.apply(catalog),
+            PartitionAction::Analyze { tables } => {
+                for table in tables {
+                    with(catalog, table, |relation| relation.estimated_rows = Some(0));
+                }
+            }
+            PartitionAction::AddProof { table, name, .. } => with(catalog, table, |relation| {
+                relation.checks.push(Check { name: name.clone(), valid: false });
+            }),
+            PartitionAction::ValidateProof { table, name } => with(catalog, table, |relation| {
+                let proof = relation.checks.iter_mut().filter(|check| check.name == *name);
+                proof.for_each(|check| check.valid = true);
+            }),
+            PartitionAction::DropProof { table, name } => with(catalog, table, |relation| {
+                relation.checks.retain(|check| check.name != *name);
+            }),
+            PartitionAction::NoteRetiring { parent, partitions } => {
+                catalog.ledger.retire(parent, partitions);
+            }
+            PartitionAction::DetachConcurrently { partition, .. } => detach(catalog, partition),
+            PartitionAction::Detach { partitions, .. } => {
+                partitions.iter().for_each(|partition| detach(catalog, partition));
+            }
+            PartitionAction::NoteDetached { tables } => catalog.ledger.detached(tables),
+            PartitionAction::Drop { tables } => {
+                tables.iter().for_each(|table| drop(catalog.relations.remove(table)));
+                catalog.ledger.dropped(tables);
+            }
+        }
+    }
+}
+
+impl NewPartition {
+    /// Made beside its parent, which readers and writers do not notice; ATTACH then takes SHARE
+    /// UPDATE EXCLUSIVE on the parent and finds all it needs (manual, ALTER TABLE, ATTACH
+    /// PARTITION). A partition must not have an identity column of its own (PostgreSQL 17).
+    fn sql(&self) -> Vec<String> {
+        let NewPartition { name, parent, bound, traits, below } = self;
+        let options = traits::options(traits);
+        let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
+        let (by, parts) = match below {
+            None => (String::new(), Vec::new()),
+            Some(below) => {
+                (format!(" PARTITION BY HASH ({})", below.columns()), below.sql(name, &options))
+            }
+        };
+        // A table that is partitioned itself has no storage.
+        let own_options = if below.is_some() { "" } else { options.as_str() };
+        let mut sql = vec![format!("CREATE TABLE {name} ({like}){by}{own_options}")];
+        sql.extend(parts);
+        sql.extend(traits::statements(traits, name));
+        sql.push(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"));
+        sql
+    }
+
+    fn apply(&self, catalog: &mut Catalog) {
+        let partition_of = |parent: &QualifiedName, bound: String| {
+            Some(Partition { parent: parent.clone(), bound, detach_pending: false })
+        };
+        let empty = |kind, partition_of| Relation { partition_of, ..Relation::empty(kind) };
+        let kind = match self.below {
+            Some(_) => RelationKind::PartitionedTable,
+            None => RelationKind::Table,
+        };
+        let relation = empty(kind, partition_of(&self.parent, self.bound.clone()));
+        catalog.relations.insert(self.name.clone(), relation);
+        for (remainder, name) in self.below.iter().flat_map(|b| b.partitions.iter().enumerate()) {
+            let below = self.below.as_ref().map_or(0, |below| below.partitions.len());
+            let part = partition_of(&self.name, hash_bound(below, remainder));
+            catalog.relations.insert(name.clone(), empty(RelationKind::Table, part));
+        }
+    }
+}
+
+impl Below {
+    fn columns(&self) -> String {
+        self.columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Nobody knows the new table yet, so that the locks of PARTITION OF stop nobody.
+    fn sql(&self, parent: &QualifiedName, options: &str) -> Vec<String> {
+        let modulus = self.partitions.len();
+        let create = |(remainder, name)| {
+            format!(
+                "CREATE TABLE {name} PARTITION OF {parent} {}{options}",
+                hash_bound(modulus, remainder)
+            )
+        };
+        self.partitions.iter().enumerate().map(create).collect()
+    }
+}
+
+/// The bound of one remainder.
+pub fn hash_bound(modulus: usize, remainder: usize) -> String {
+    format!("FOR VALUES WITH (modulus {modulus}, remainder {remainder})")
+}
+
+fn with(catalog: &mut Catalog, table: &QualifiedName, change: impl FnOnce(&mut Relation)) {
+    if let Some(relation) = catalog.relations.get_mut(table) {
+        change(relation);
+    }
+}
+
+fn detach(catalog: &mut Catalog, partition: &QualifiedName) {
+    with(catalog, partition, |relation| relation.partition_of = None);
+}
+
+fn list(tables: &[QualifiedName]) -> String {
+    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The first and how many more.
+fn some(tables: &[QualifiedName]) -> String {
+    match tables {
+        [] => "nothing".to_string(),
+        [one] => one.to_string(),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
+    }
+}
+
+/// Creates the ledger. What a row is about is the table's OID, which a rename does not change and
+/// another table of the same name does not have.
+fn create_ledger() -> Vec<String> {
+    vec![
+        super::history::create_state_schema(),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE}(\n  relid oid NOT NULL,\n  partition text \
+             NOT NULL,\n  parent text NOT NULL,\n  bound text NOT NULL,\n  retiring_at timestamptz \
+             NOT NULL DEFAULT now(),\n  detached_at timestamptz,\n  archive text,\n  manifest \
+             jsonb,\n  dropped_at timestamptz,\n  PRIMARY KEY (relid, retiring_at))"
+        ),
+    ]
+}
+
+fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> String {
+    let parent = literal(&parent.to_string());
+    let rows: Vec<String> = partitions
+        .iter()
+        .map(|(name, bound)| {
+            let name = literal(&name.to_string());
+            format!("({name}::regclass, {name}, {parent}, {})", literal(bound))
+        })
+        .collect();
+    format!(
+        "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound)\n  VALUES {}",
+        rows.join(", ")
+    )
+}
+
+/// Sets one time of the rows about tables that still exist.
+fn note(tables: &[QualifiedName], column: &str) -> String {
+    let names: Vec<String> =
+        tables.iter().map(|table| format!("{}::regclass", literal(&table.to_string()))).collect();
+    format!(
+        "UPDATE {LEDGER_TABLE} SET {column} = now()\n  WHERE relid IN ({}) AND dropped_at IS NULL",
+        names.join(", ")
+    )
+}
