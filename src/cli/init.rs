@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::files::{Written, write_new};
 use crate::error::{Error, Result};
 use crate::report::{Report, Table};
-use crate::scaffold::project::{self, Ci};
+use crate::scaffold::project::{self, Ci, Schedule};
 use crate::ui::Ui;
 
 /// Write a profile, a migrations folder and a CI workflow to start with
@@ -15,6 +15,7 @@ use crate::ui::Ui;
 #[command(after_help = "Examples:
   pgtune init
   pgtune init --ci github
+  pgtune init --schedule systemd
   pgtune init services/billing --ci gitlab")]
 pub struct Args {
     /// Folder of the project
@@ -23,6 +24,9 @@ pub struct Args {
     /// Write a workflow that applies the migrations to an empty PostgreSQL
     #[arg(long, value_enum)]
     ci: Option<Ci>,
+    /// Write what runs `pgtune partitions rotate` every hour
+    #[arg(long, value_enum)]
+    schedule: Option<Schedule>,
 }
 
 /// Writes what is not there yet, and says what it did.
@@ -36,7 +40,7 @@ pub fn run(ui: Ui, args: Args) -> Result<()> {
         table.rows.push(vec![path.display().to_string(), result.to_string()]);
     };
     let folder = args.folder.strip_prefix(".").unwrap_or(&args.folder);
-    for file in project::files(args.ci) {
+    for file in project::files(args.ci, args.schedule) {
         let path = folder.join(file.path);
         add(&path, write_new(&path, file.text)?);
     }

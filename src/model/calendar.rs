@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::time_key::{KeyType, Point};
+use crate::model::time_key::{KeyType, Limit, Point};
 
 /// The length of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +139,11 @@ impl Grid {
         Ok(Grid { key_type, interval, zone })
     }
 
+    /// The interval of the rule.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
     /// The greatest boundary up to a point.
     pub fn start_of(&self, point: Point) -> Option<Point> {
         self.first_at(self.period(point)?)
@@ -165,6 +170,16 @@ impl Grid {
     /// The boundary that many periods after the start of a point's own.
     pub fn add(&self, point: Point, periods: u16) -> Option<Point> {
         (0..periods).try_fold(self.start_of(point)?, |boundary, _| self.next(boundary))
+    }
+
+    /// How many whole periods lie between the end of a point's own and a limit; as many as a
+    /// number holds where the limit is no point.
+    pub fn periods_between(&self, point: Point, limit: Limit) -> u16 {
+        let Limit::At(end) = limit else { return u16::MAX };
+        let Some(next) = self.next(point) else { return 0 };
+        let whole = self.boundaries_between(next, end).take(u16::MAX.into()).skip(1).count();
+        let ends_whole = next < end && self.is_boundary(end);
+        u16::try_from(whole + usize::from(ends_whole)).unwrap_or(u16::MAX)
     }
 
     /// The point a span earlier. Days and longer are those of the zone's calendar, hours are time

@@ -51,6 +51,7 @@ impl Ledger {
 
     /// Writes down that partitions are to leave.
     pub fn retire(&mut self, parent: &QualifiedName, partitions: &[(QualifiedName, String)]) {
+        self.retired.retain(|known| !partitions.iter().any(|(table, _)| *table == known.table));
         self.retired.extend(partitions.iter().map(|(table, bound)| Retired {
             table: table.clone(),
             parent: parent.clone(),

@@ -91,3 +91,48 @@ pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &st
         .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;
     Ok(rows.first().is_some_and(|row| row.get(0)))
 }
+
+/// What the server counts about one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Live rows, about.
+    pub rows: u64,
+    /// All of it, indexes and TOAST included.
+    pub size_bytes: u64,
+    /// When it was last vacuumed, by hand or automatically.
+    pub vacuumed_at: Option<DateTime<Utc>>,
+    /// How many indexes it has.
+    pub indexes: u64,
+}
+
+/// Reads the statistics of all partitions below `tables`, which hold no rows themselves.
+pub fn stats(
+    session: &mut Session,
+    tables: &[QualifiedName],
+) -> Result<BTreeMap<QualifiedName, Stats>> {
+    let explain = |failure: Failure| failure.explain("cannot read the partitions' statistics");
+    let roots: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let sql = include_str!("sql/partition_stats.sql");
+    let rows = session.query(sql, &[(&roots, Type::TEXT_ARRAY)]).map_err(explain)?;
+    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
+    rows.iter()
+        .map(|row| {
+            let name = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+            let stats = Stats {
+                rows: row.get::<_, i64>(2) as u64,
+                size_bytes: row.get::<_, i64>(3) as u64,
+                vacuumed_at: row.get::<_, Option<i64>>(4).map(instant).transpose()?,
+                indexes: row.get::<_, i64>(5) as u64,
+            };
+            Ok((name, stats))
+        })
+        .collect()
+}
+
+/// How many locks the server has room for: each transaction's share.
+pub fn locks_per_transaction(session: &mut Session) -> Result<u64> {
+    let sql = "select current_setting('max_locks_per_transaction')::int8";
+    let rows = session.query(sql, &[]);
+    let rows = rows.map_err(|failure| failure.explain("cannot read a setting"))?;
+    Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0) as u64))
+}

@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 use crate::model::finding::Finding;
 
 pub mod json;
+pub mod metrics;
 pub mod text;
+pub mod timeline;
 pub mod tone;
 
 /// An answer in titled sections.

@@ -12,6 +12,9 @@ use crate::model::traits::Traits;
 /// Where partitions that leave are remembered, from before they are detached.
 pub const LEDGER_TABLE: &str = "pgtune_state.partition_ledger";
 
+/// The bound of a DEFAULT partition, as the server prints it.
+pub const DEFAULT_BOUND: &str = "DEFAULT";
+
 /// Checks that prove a DEFAULT partition empty of a range begin like this.
 pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
 
@@ -137,7 +140,7 @@ impl PartitionAction {
                 Script::transaction(vec![format!("ALTER TABLE {table} DROP CONSTRAINT {name}")])
             }
             PartitionAction::NoteRetiring { parent, partitions } => {
-                Script::transaction(vec![note_retiring(parent, partitions)])
+                Script::own(note_retiring(parent, partitions))
             }
             PartitionAction::DetachConcurrently { parent, partition } => Script::alone(format!(
                 "ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY"
@@ -353,19 +356,25 @@ fn create_ledger() -> Vec<String> {
     ]
 }
 
-fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> String {
+/// A table that left before and was attached again begins anew.
+fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> Vec<String> {
     let parent = literal(&parent.to_string());
-    let rows: Vec<String> = partitions
-        .iter()
-        .map(|(name, bound)| {
-            let name = literal(&name.to_string());
-            format!("({name}::regclass, {name}, {parent}, {})", literal(bound))
-        })
-        .collect();
-    format!(
-        "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound)\n  VALUES {}",
-        rows.join(", ")
-    )
+    let (mut relids, mut rows) = (Vec::new(), Vec::new());
+    for (name, bound) in partitions {
+        let name = literal(&name.to_string());
+        rows.push(format!("({name}::regclass, {name}, {parent}, {})", literal(bound)));
+        relids.push(format!("{name}::regclass"));
+    }
+    vec![
+        format!(
+            "DELETE FROM {LEDGER_TABLE}\n  WHERE relid IN ({}) AND dropped_at IS NULL",
+            relids.join(", ")
+        ),
+        format!(
+            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound)\n  VALUES {}",
+            rows.join(", ")
+        ),
+    ]
 }
 
 /// Sets one time of the rows about tables that still exist.

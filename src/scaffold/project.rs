@@ -9,6 +9,17 @@ pub enum Ci {
     Gitlab,
 }
 
+/// What runs `pgtune partitions rotate` regularly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Schedule {
+    /// A CronJob: `deploy/pgtune-partitions.yml`
+    Kubernetes,
+    /// A service and its timer, in `deploy/`
+    Systemd,
+    /// A crontab: `deploy/pgtune.cron`
+    Cron,
+}
+
 /// A file to write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
@@ -19,7 +30,7 @@ pub struct File {
 }
 
 /// The files of a new project, the profile first.
-pub fn files(ci: Option<Ci>) -> Vec<File> {
+pub fn files(ci: Option<Ci>, schedule: Option<Schedule>) -> Vec<File> {
     let profile =
         File { path: "pgtune.toml", text: include_str!("../../templates/init/pgtune.toml") };
     let workflow = ci.map(|ci| match ci {
@@ -31,7 +42,31 @@ pub fn files(ci: Option<Ci>) -> Vec<File> {
             File { path: ".gitlab-ci.yml", text: include_str!("../../templates/init/gitlab.yml") }
         }
     });
-    std::iter::once(profile).chain(workflow).collect()
+    let schedule = schedule.map_or_else(Vec::new, schedule_files);
+    std::iter::once(profile).chain(workflow).chain(schedule).collect()
+}
+
+fn schedule_files(schedule: Schedule) -> Vec<File> {
+    match schedule {
+        Schedule::Kubernetes => vec![File {
+            path: "deploy/pgtune-partitions.yml",
+            text: include_str!("../../templates/init/schedule/cronjob.yml"),
+        }],
+        Schedule::Systemd => vec![
+            File {
+                path: "deploy/pgtune-partitions.service",
+                text: include_str!("../../templates/init/schedule/pgtune-partitions.service"),
+            },
+            File {
+                path: "deploy/pgtune-partitions.timer",
+                text: include_str!("../../templates/init/schedule/pgtune-partitions.timer"),
+            },
+        ],
+        Schedule::Cron => vec![File {
+            path: "deploy/pgtune.cron",
+            text: include_str!("../../templates/init/schedule/pgtune.cron"),
+        }],
+    }
 }
 
 #[cfg(test)]
@@ -41,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_profile_can_be_read_and_changes_nothing() {
-        let text = files(None)[0].text;
+        let text = files(None, None)[0].text;
         let layered = layers::read(Some(("pgtune.toml", text)), None, Vec::new()).unwrap();
         assert_eq!(layered.profile, Profile::default());
     }
@@ -53,7 +88,7 @@ mod tests {
             Some(setting) if is_setting(setting) => setting.to_string(),
             Some(_) | None => line.to_string(),
         };
-        let lines: Vec<String> = files(None)[0].text.lines().map(uncomment).collect();
+        let lines: Vec<String> = files(None, None)[0].text.lines().map(uncomment).collect();
         let text = lines.join("\n");
         let layered = layers::read(Some(("pgtune.toml", &text)), Some("prod"), Vec::new()).unwrap();
         let shown = layers::read(Some(("pgtune.toml", &text)), None, Vec::new()).unwrap().profile;

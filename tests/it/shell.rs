@@ -208,6 +208,8 @@ fn init_starts_a_project_and_never_overwrites() {
     assert_eq!(pgtune(folder.path(), &["config", "show"]).code, 0);
 
     write(folder.path(), "pgtune.toml", "[limits]\nlanes = 9\n");
+    let timer = pgtune(folder.path(), &["init", "--schedule", "systemd"]);
+    assert!(timer.stdout.contains("deploy/pgtune-partitions.timer"), "{}", timer.stderr);
     let again = pgtune(folder.path(), &["init", "--ci", "gitlab", "--quiet"]);
     assert_eq!((again.code, again.stderr.as_str()), (0, ""));
     assert!(again.stdout.contains("pgtune.toml     exists, left as it is"), "{}", again.stdout);

@@ -10,7 +10,7 @@ use crate::model::suggest::nearest;
 use crate::pg::session::Session;
 use crate::pg::{catalog, partitions, server};
 use crate::planner::Planned;
-use crate::planner::partition::rule::resolve;
+use crate::planner::partition::rule::{resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
 use crate::profile::Limits;
 use crate::profile::partitions::PartitionRule;
@@ -75,19 +75,29 @@ pub struct Terms<'a> {
     pub limits: &'a Limits,
     /// What the user allowed by name.
     pub allowed: BTreeSet<Hazard>,
-    /// Which part of the rules to bring up to date.
-    pub scope: Scope,
 }
 
-/// Plans a rule on what was seen; asks the database what the plan needs beyond that.
+/// One table to work on.
+pub struct Job<'a> {
+    /// Its rule; for single partitions nothing but the table's name.
+    pub written: &'a PartitionRule,
+    /// What to do to it.
+    pub scope: Scope<'a>,
+}
+
+/// Plans a job on what was seen; asks the database what the plan needs beyond that.
 pub fn plan(
     session: &mut Session,
     sight: &Sight,
-    written: &PartitionRule,
+    job: &Job<'_>,
     terms: &Terms<'_>,
 ) -> Result<Planned> {
     let alone = |finding| Planned { findings: vec![finding], ..Planned::default() };
-    let rule = match resolve(written, &sight.catalog) {
+    let rule = match job.scope {
+        Scope::Rotate | Scope::Create => resolve(job.written, &sight.catalog),
+        Scope::Drop(_) => unruled(job.written, &sight.catalog),
+    };
+    let rule = match rule {
         Ok(rule) => rule,
         Err(finding) => return Ok(alone(finding)),
     };
@@ -102,5 +112,5 @@ pub fn plan(
     };
     let answers = Answers { traits, default_is_in_the_way };
     let moment = Moment { now: sight.now, limits: terms.limits, allowed: &terms.allowed };
-    Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, terms.scope))
+    Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }

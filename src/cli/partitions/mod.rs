@@ -4,6 +4,10 @@ use crate::error::Result;
 
 use super::context::Context;
 
+mod check;
+mod drop;
+mod jobs;
+mod list;
 mod look;
 mod rotate;
 
@@ -19,14 +23,20 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    List(list::Args),
     Create(rotate::CreateArgs),
     Rotate(rotate::RotateArgs),
+    Drop(drop::Args),
+    Check(check::Args),
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     match args.command {
+        Command::List(args) => list::run(context, args),
         Command::Create(args) => rotate::create(context, args),
         Command::Rotate(args) => rotate::rotate(context, args),
+        Command::Drop(args) => drop::run_drop(context, args),
+        Command::Check(args) => check::run(context, args),
     }
 }

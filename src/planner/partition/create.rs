@@ -17,7 +17,9 @@ use crate::planner::names::is_free;
 use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{Below, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound};
+use crate::runbook::partition::{
+    Below, DEFAULT_BOUND, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound,
+};
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
@@ -52,6 +54,7 @@ pub fn questions(
             let first = catalog.partitions(&rule.table).next().map(|(name, _)| name.clone());
             (!missing_remainders(catalog, rule, *modulus)?.is_empty()).then_some(first)
         }
+        Scheme::Unruled => None,
         Scheme::List => {
             let first = catalog.partitions(&rule.table).next().map(|(name, _)| name.clone());
             (!missing_lists(catalog, rule).is_empty()).then_some(first)
@@ -68,6 +71,7 @@ impl Plan<'_> {
             Scheme::Range(range) => self.prepare_ranges(range)?,
             Scheme::Hash { modulus } => missing_remainders(&self.catalog, self.rule, *modulus)?,
             Scheme::List => missing_lists(&self.catalog, self.rule),
+            Scheme::Unruled => Vec::new(),
         };
         let mut created = Vec::new();
         let mut steps = Vec::new();
@@ -169,7 +173,7 @@ impl Plan<'_> {
     fn create_step(&self, new: NewPartition) -> Step {
         let mut locks = vec![lock(LockMode::ShareUpdateExclusive, &new.parent)];
         let default = self.catalog.partitions(&new.parent).find(|(_, relation)| {
-            relation.partition_of.as_ref().is_some_and(|partition| partition.bound == "DEFAULT")
+            relation.partition_of.as_ref().is_some_and(|partition| partition.bound == DEFAULT_BOUND)
         });
         locks.extend(default.map(|(name, _)| lock(LockMode::AccessExclusive, name)));
         let references = self.catalog.relations[&new.parent].references.iter();
@@ -349,6 +353,15 @@ fn missing_remainders(
     Ok(missing
         .map(|(remainder, bound)| Missing { bound, name: with_label(&rule.table.name, remainder) })
         .collect())
+}
+
+/// How many partitions by HASH or LIST are missing.
+pub fn missing_count(rule: &Rule<'_>, catalog: &Catalog) -> Result<usize, Finding> {
+    Ok(match &rule.scheme {
+        Scheme::Range(_) | Scheme::Unruled => 0,
+        Scheme::Hash { modulus } => missing_remainders(catalog, rule, *modulus)?.len(),
+        Scheme::List => missing_lists(catalog, rule).len(),
+    })
 }
 
 /// A list is there when some partition has all of its values.

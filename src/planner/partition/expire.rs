@@ -1,81 +1,109 @@
-//! Partitions that are too old: written down, detached, and dropped after their grace.
+//! Partitions that leave: written down, detached, and dropped after their grace.
 
 use super::Plan;
-use super::members::{Member, Members, members};
+use super::health::expired;
+use super::members::members;
 use super::rule::Range;
-use crate::model::catalog::Relation;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::Finding;
 use crate::model::ident::QualifiedName;
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
-use crate::model::time_key::Limit;
 use crate::model::units::plural;
 use crate::planner::steps::lock;
 use crate::profile::partitions::Expiry;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{Hazard, PartitionAction};
+use crate::runbook::partition::{DEFAULT_BOUND, Hazard, PartitionAction};
 
 impl Plan<'_> {
+    /// Takes away what the rule says is too old.
     pub(super) fn expire(&mut self, range: &Range) -> Result<(), Finding> {
-        self.retire(range)?;
+        let expired = self.expired(range)?;
+        if !expired.is_empty() {
+            let count = plural(expired.len(), "partition is", "partitions are");
+            self.retire(&expired, &format!("{count} past the retention"));
+        }
         self.note_detached();
-        self.drop_old();
+        match self.rule.written.expiry {
+            Expiry::Detach | Expiry::Archive => {}
+            Expiry::Drop => {
+                let due = self.past_grace();
+                let count = plural(due.len(), "detached table is", "detached tables are");
+                self.drop_tables(&due, &format!("{count} past the grace period"));
+            }
+        }
         Ok(())
     }
 
-    /// Detaches what is wholly older than the retention.
-    fn retire(&mut self, range: &Range) -> Result<(), Finding> {
-        let catalog = self.catalog.clone();
-        let members = members(&catalog, self.rule, range)?;
-        let expired = self.expired(range, &members);
-        if expired.is_empty() {
-            return Ok(());
+    /// Takes these away now, whatever a rule says.
+    pub(super) fn drop_named(&mut self, tables: &[QualifiedName]) {
+        let attached = |table: &&QualifiedName| {
+            self.catalog
+                .relations
+                .get(*table)
+                .is_some_and(|relation| relation.partition_of.is_some())
+        };
+        let leaving: Vec<QualifiedName> = tables.iter().filter(attached).cloned().collect();
+        if !leaving.is_empty() {
+            let count = plural(leaving.len(), "partition is", "partitions are");
+            self.retire(&leaving, &format!("{count} to be dropped"));
         }
-        let count = plural(expired.len(), "partition is", "partitions are");
-        let message = format!("{count} past the retention");
+        self.note_detached();
+        let known = |table: &&QualifiedName| {
+            self.catalog.ledger.of(table).is_some() && self.is_detached(table)
+        };
+        let loose: Vec<QualifiedName> = tables.iter().filter(known).cloned().collect();
+        let count = plural(loose.len(), "detached table is", "detached tables are");
+        self.drop_tables(&loose, &format!("{count} to be dropped"));
+    }
+
+    fn expired(&self, range: &Range) -> Result<Vec<QualifiedName>, Finding> {
+        let members = members(&self.catalog, self.rule, range)?;
+        let Some(now) = range.key_type.point_at(self.moment.now, range.zone) else {
+            return Ok(Vec::new());
+        };
+        let expired = expired(self.rule, range, &members, now);
+        Ok(expired.into_iter().map(|member| member.name.clone()).collect())
+    }
+
+    /// Writes down and detaches, where that is allowed and possible.
+    fn retire(&mut self, leaving: &[QualifiedName], message: &str) {
         if !self.moment.allowed.contains(&Hazard::DetachPartition) {
-            let finding = self.notice("retention-overdue", message);
+            let finding = self.notice("detach-not-allowed", message.to_string());
             self.findings.push(finding.help("allow it with --allow detach-partition"));
-            return Ok(());
+            return;
         }
-        let relation = &catalog.relations[&self.rule.table];
+        let relation = &self.catalog.relations[&self.rule.table];
         if let Some(table) = relation.referenced_by.first() {
-            let finding = self.notice(
-                "detach-blocked",
-                format!("{message}, but a foreign key of {table} points at the table"),
-            );
+            let message = format!("{message}, but a foreign key of {table} points at the table");
+            let finding = self.notice("detach-blocked", message);
             self.findings.push(finding.help("drop that foreign key, or keep the partitions"));
-            return Ok(());
+            return;
         }
-        self.note_retiring(&expired);
-        let steps: Vec<Step> = expired
-            .iter()
-            .map(|member| self.detach_step(&members, relation, member.name))
-            .collect();
+        self.note_retiring(leaving);
+        let steps: Vec<Step> = leaving.iter().map(|table| self.detach_step(table)).collect();
         let title = format!("detach {}", plural(steps.len(), "partition", "partitions"));
         self.push(self.stage(&title, steps));
-        Ok(())
     }
 
     fn notice(&self, check: &str, message: String) -> Finding {
-        Finding::new(check, Severity::Warning, self.rule.table.to_string(), message)
-    }
-
-    /// A partition leaves when its upper bound is not inside the window.
-    fn expired<'m>(&self, range: &Range, members: &'m Members<'m>) -> Vec<&'m Member<'m>> {
-        let now = range.key_type.point_at(self.moment.now, range.zone);
-        let retention = self.rule.written.retention;
-        let cutoff = now.zip(retention).and_then(|(now, span)| range.grid.minus(now, span));
-        let Some(cutoff) = cutoff else { return Vec::new() };
-        members.ranges.iter().filter(|m| m.bound.upper() <= Limit::At(cutoff)).collect()
+        Finding::new(check, self.severity, self.rule.table.to_string(), message)
     }
 
     /// The ledger knows of a partition before it is detached: a stop in between loses no table.
-    fn note_retiring(&mut self, expired: &[&Member<'_>]) {
-        let unknown = expired.iter().filter(|m| self.catalog.ledger.of(m.name).is_none());
-        let bound = |m: &Member<'_>| m.bound.to_string();
-        let partitions: Vec<_> = unknown.map(|m| (m.name.clone(), bound(m))).collect();
+    fn note_retiring(&mut self, leaving: &[QualifiedName]) {
+        // What left before and was attached again is written down anew.
+        let noted = |table: &QualifiedName| {
+            let known = self.catalog.ledger.of(table);
+            known.is_some_and(|retired| retired.progress == RetiredProgress::Retiring)
+        };
+        let unknown = leaving.iter().filter(|table| !noted(table));
+        let partitions: Vec<(QualifiedName, String)> = unknown
+            .filter_map(|table| {
+                let partition = self.catalog.relations.get(table)?.partition_of.as_ref()?;
+                Some((table.clone(), partition.bound.clone()))
+            })
+            .collect();
         let mut steps = Vec::new();
         if !self.catalog.ledger.exists {
             let action = Action::Partition(PartitionAction::PrepareLedger);
@@ -91,31 +119,29 @@ impl Plan<'_> {
 
     /// Concurrently, which stops nobody. PostgreSQL refuses that where there is a DEFAULT
     /// partition (manual, ALTER TABLE, DETACH PARTITION): then ACCESS EXCLUSIVE, for a moment.
-    fn detach_step(
-        &self,
-        members: &Members<'_>,
-        parent_relation: &Relation,
-        partition: &QualifiedName,
-    ) -> Step {
+    fn detach_step(&self, partition: &QualifiedName) -> Step {
         let parent = self.rule.table.clone();
-        let mode = match members.default {
-            None => LockMode::ShareUpdateExclusive,
-            Some(_) => LockMode::AccessExclusive,
-        };
-        let mut locks = vec![lock(mode, &parent), lock(LockMode::AccessExclusive, partition)];
-        let references = parent_relation.references.iter();
-        locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
-        match members.default {
+        let default = self.catalog.partitions(&parent).find(|(_, relation)| {
+            relation.partition_of.as_ref().is_some_and(|p| p.bound == DEFAULT_BOUND)
+        });
+        let on_partition = lock(LockMode::AccessExclusive, partition);
+        let references = self.catalog.relations[&parent].references.iter();
+        let references = references.map(|table| lock(LockMode::ShareRowExclusive, table));
+        match default {
             None => {
+                let on_parent = lock(LockMode::ShareUpdateExclusive, &parent);
+                let locks = [on_parent, on_partition].into_iter().chain(references).collect();
                 let partition = partition.clone();
                 let action = PartitionAction::DetachConcurrently { parent, partition };
                 self.frame.patient(Action::Partition(action), locks)
             }
             Some((default, _)) => {
-                locks.push(lock(LockMode::AccessExclusive, default));
+                let on_parent = lock(LockMode::AccessExclusive, &parent);
+                let on_default = lock(LockMode::AccessExclusive, default);
+                let locks = [on_parent, on_partition, on_default].into_iter().chain(references);
                 let partitions = vec![partition.clone()];
                 let action = PartitionAction::Detach { parent, partitions };
-                self.frame.short(Action::Partition(action), locks)
+                self.frame.short(Action::Partition(action), locks.collect())
             }
         }
     }
@@ -124,9 +150,10 @@ impl Plan<'_> {
     fn note_detached(&mut self) {
         let tables: Vec<QualifiedName> = self
             .retired()
-            .filter(|(_, progress)| *progress == RetiredProgress::Retiring)
+            .filter(|(table, progress)| {
+                *progress == RetiredProgress::Retiring && self.is_detached(table)
+            })
             .map(|(table, _)| table.clone())
-            .filter(|table| self.is_detached(table))
             .collect();
         if !tables.is_empty() {
             let action = Action::Partition(PartitionAction::NoteDetached { tables });
@@ -144,41 +171,37 @@ impl Plan<'_> {
         self.catalog.relations.get(table).is_some_and(|relation| relation.partition_of.is_none())
     }
 
-    /// Drops what the rule says is to be dropped, after its grace.
-    fn drop_old(&mut self) {
-        match self.rule.written.expiry {
-            Expiry::Detach | Expiry::Archive => return,
-            Expiry::Drop => {}
-        }
+    /// Detached tables whose grace is over.
+    fn past_grace(&self) -> Vec<QualifiedName> {
         let grace = self.rule.written.grace;
-        let old = |progress: RetiredProgress| match progress {
+        let over = |progress: RetiredProgress| match progress {
             RetiredProgress::Retiring => false,
             RetiredProgress::DetachedNow => grace.0 == 0,
             RetiredProgress::DetachedAt(at) => {
-                (self.moment.now - at).num_milliseconds()
-                    >= i64::try_from(grace.0).unwrap_or(i64::MAX)
+                let since = (self.moment.now - at).num_milliseconds();
+                u64::try_from(since).is_ok_and(|since| since >= grace.0)
             }
         };
-        let due =
-            self.retired().filter(|(table, progress)| old(*progress) && self.is_detached(table));
-        let tables: Vec<QualifiedName> = due.map(|(table, _)| table.clone()).collect();
+        let due = self.retired().filter(|(table, since)| over(*since) && self.is_detached(table));
+        due.map(|(table, _)| table.clone()).collect()
+    }
+
+    /// Drops detached tables, where that is allowed.
+    fn drop_tables(&mut self, tables: &[QualifiedName], message: &str) {
         if tables.is_empty() {
             return;
         }
         if !self.moment.allowed.contains(&Hazard::DropPartition) {
-            let count = plural(tables.len(), "detached table is", "detached tables are");
-            let finding = self.notice("drop-overdue", format!("{count} past the grace period"));
+            let finding = self.notice("drop-not-allowed", message.to_string());
             self.findings.push(finding.help("allow it with --allow drop-partition"));
             return;
         }
-        let steps = tables
-            .into_iter()
-            .map(|table| {
-                let locks = vec![lock(LockMode::AccessExclusive, &table)];
-                let action = PartitionAction::Drop { tables: vec![table] };
-                self.frame.short(Action::Partition(action), locks)
-            })
-            .collect::<Vec<_>>();
+        let step = |table: &QualifiedName| {
+            let locks = vec![lock(LockMode::AccessExclusive, table)];
+            let action = PartitionAction::Drop { tables: vec![table.clone()] };
+            self.frame.short(Action::Partition(action), locks)
+        };
+        let steps: Vec<Step> = tables.iter().map(step).collect();
         let title = format!("drop {}", plural(steps.len(), "detached table", "detached tables"));
         self.push(self.stage(&title, steps));
     }

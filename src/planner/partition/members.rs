@@ -4,11 +4,13 @@ use super::rule::{Range, Rule};
 use crate::model::catalog::{Catalog, Relation};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
-use crate::model::time_key::{Limit, RangeBound};
+use crate::model::time_key::{KeyType, Limit, RangeBound};
+use crate::runbook::partition::DEFAULT_BOUND;
 
 /// The partitions of a table partitioned by RANGE.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Members<'a> {
+    key_type: KeyType,
     /// By their lower limit; none of them overlap.
     pub ranges: Vec<Member<'a>>,
     /// The DEFAULT partition.
@@ -32,12 +34,17 @@ pub fn members<'a>(
     rule: &'a Rule<'_>,
     range: &Range,
 ) -> Result<Members<'a>, Finding> {
-    let mut members = Members::default();
+    let mut members = Members {
+        key_type: range.key_type,
+        ranges: Vec::new(),
+        default: None,
+        pending: Vec::new(),
+    };
     for (name, relation) in catalog.partitions(&rule.table) {
         let Some(partition) = &relation.partition_of else { continue };
         if partition.detach_pending {
             members.pending.push((name, relation));
-        } else if partition.bound == "DEFAULT" {
+        } else if partition.bound == DEFAULT_BOUND {
             members.default = Some((name, relation));
         } else {
             let bound = RangeBound::parse(range.key_type, &partition.bound).map_err(|message| {
@@ -54,6 +61,22 @@ impl<'a> Members<'a> {
     /// The newest partition, which others are made like: the last that ends at all.
     pub fn newest(&self) -> Option<&Member<'a>> {
         self.ranges.iter().rev().find(|member| member.bound.upper() < Limit::Infinity)
+    }
+
+    /// The end of what the partitions hold without a gap from a limit on; `None` where none holds
+    /// the limit itself.
+    pub fn covered_from(&self, from: Limit) -> Option<Limit> {
+        let mut bounds = self.ranges.iter().map(|member| member.bound);
+        let first = bounds.find(|bound| bound.lower() <= from && from < bound.upper())?;
+        Some(bounds.fold(first.upper(), |end, bound| match bound.lower() == end {
+            true => bound.upper(),
+            false => end,
+        }))
+    }
+
+    /// A limit as the bounds print it.
+    pub fn print(&self, limit: Limit) -> String {
+        self.key_type.print_limit(limit).unwrap_or_default()
     }
 
     /// Parts of `from..to` that no partition holds, in order.

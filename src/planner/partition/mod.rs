@@ -12,7 +12,7 @@ use super::Planned;
 use super::index::finalize_step;
 use super::steps::Frame;
 use crate::model::catalog::Catalog;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::traits::Traits;
 use crate::profile::Limits;
@@ -22,6 +22,7 @@ use crate::runbook::{Runbook, Stage};
 
 mod create;
 mod expire;
+pub mod health;
 pub mod members;
 pub mod rule;
 
@@ -43,11 +44,13 @@ pub struct Moment<'a> {
 
 /// Which part of a rule to bring up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum Scope<'a> {
     /// All of it.
     Rotate,
     /// What is missing.
     Create,
+    /// Take these partitions away now, or these tables that were partitions, rule or not.
+    Drop(&'a [QualifiedName]),
 }
 
 /// What has to be asked of the database before a rule can be planned.
@@ -83,7 +86,7 @@ pub fn plan(
     catalog: &Catalog,
     answers: &Answers,
     moment: &Moment<'_>,
-    scope: Scope,
+    scope: Scope<'_>,
 ) -> Planned {
     let title = rule.table.to_string();
     let mut plan = Plan {
@@ -91,6 +94,10 @@ pub fn plan(
         answers,
         moment,
         frame: Frame { title, limits: moment.limits, settings: Vec::new() },
+        severity: match scope {
+            Scope::Rotate | Scope::Create => Severity::Warning,
+            Scope::Drop(_) => Severity::Error,
+        },
         catalog: catalog.clone(),
         stages: Vec::new(),
         findings: Vec::new(),
@@ -107,19 +114,26 @@ struct Plan<'a> {
     answers: &'a Answers,
     moment: &'a Moment<'a>,
     frame: Frame<'a>,
+    /// How much it weighs that something is not allowed or not possible.
+    severity: Severity,
     catalog: Catalog,
     stages: Vec<Stage>,
     findings: Vec<Finding>,
 }
 
 impl Plan<'_> {
-    fn all(&mut self, scope: Scope) -> Result<(), Finding> {
+    fn all(&mut self, scope: Scope<'_>) -> Result<(), Finding> {
         self.finalize();
-        self.create()?;
         match (scope, &self.rule.scheme) {
-            (Scope::Rotate, Scheme::Range(range)) => self.expire(range),
-            (Scope::Rotate, Scheme::Hash { .. } | Scheme::List) | (Scope::Create, _) => Ok(()),
+            (Scope::Rotate, Scheme::Range(range)) => {
+                self.create()?;
+                self.expire(range)?;
+            }
+            (Scope::Rotate, Scheme::Hash { .. } | Scheme::List | Scheme::Unruled)
+            | (Scope::Create, _) => self.create()?,
+            (Scope::Drop(tables), _) => self.drop_named(tables),
         }
+        Ok(())
     }
 
     fn push(&mut self, stage: Stage) {

@@ -34,6 +34,8 @@ pub enum Scheme {
     },
     /// LIST, with the partitions of the profile.
     List,
+    /// Any, without a rule: nothing is created.
+    Unruled,
 }
 
 /// RANGE by time.
@@ -84,6 +86,18 @@ pub fn resolve<'a>(written: &'a PartitionRule, catalog: &Catalog) -> Result<Rule
     refuse_keys_of_other_schemes(written, &scheme).map_err(wrong)?;
     refuse_odd_storage(written).map_err(wrong)?;
     Ok(Rule { table: table.clone(), written, scheme })
+}
+
+/// The table of a rule that says nothing else.
+pub fn unruled<'a>(written: &'a PartitionRule, catalog: &Catalog) -> Result<Rule<'a>, Finding> {
+    let name = parse_name(&written.table).unwrap_or_default();
+    match catalog.resolve_relation(&name) {
+        Some(table) => Ok(Rule { table: table.clone(), written, scheme: Scheme::Unruled }),
+        None => {
+            let message = "there is no such table".to_string();
+            Err(Finding::new("partition-rule", Severity::Error, written.table.clone(), message))
+        }
+    }
 }
 
 /// More partitions than anybody wants to plan a query over.
@@ -147,11 +161,11 @@ fn refuse_odd_storage(written: &PartitionRule) -> Result<(), String> {
 
 /// A key that means nothing for the table's own scheme is a mistake of the user's.
 fn refuse_keys_of_other_schemes(written: &PartitionRule, scheme: &Scheme) -> Result<(), String> {
-    let is = |name: &str| name.to_string();
     let (of, range, modulus, lists) = match scheme {
         Scheme::Range(_) => ("RANGE", false, written.modulus.is_some(), !written.lists.is_empty()),
         Scheme::Hash { .. } => ("HASH", true, false, !written.lists.is_empty()),
         Scheme::List => ("LIST", true, written.modulus.is_some(), false),
+        Scheme::Unruled => return Ok(()),
     };
     let unused = [
         (range && written.interval.is_some(), "interval"),
@@ -160,7 +174,7 @@ fn refuse_keys_of_other_schemes(written: &PartitionRule, scheme: &Scheme) -> Res
         (lists, "lists"),
     ];
     match unused.iter().find(|(given, _)| *given) {
-        Some((_, key)) => Err(format!("{} means nothing for a table partitioned by {of}", is(key))),
+        Some((_, key)) => Err(format!("{key} means nothing for a table partitioned by {of}")),
         None => Ok(()),
     }
 }

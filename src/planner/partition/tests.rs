@@ -158,7 +158,7 @@ fn nothing_leaves_unless_allowed() {
     let planned = plan(&rule, &catalog, &Answers::default(), &moment, Scope::Rotate);
     assert_eq!(created(&planned).len(), 1);
     assert!(!steps(&planned).iter().any(|step| step.starts_with("detach")));
-    assert_eq!(planned.findings[0].check, "retention-overdue");
+    assert_eq!(planned.findings[0].check, "detach-not-allowed");
     assert_eq!(planned.findings[0].severity, Severity::Warning);
 }
 

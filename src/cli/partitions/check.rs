@@ -1,0 +1,161 @@
+//! `pgtune partitions check`: the gate for CI and monitoring.
+
+use chrono::{DateTime, Utc};
+
+use crate::cli::context::Context;
+use crate::cli::database::Database;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, has_errors};
+use crate::model::units::plural;
+use crate::pg::partitions::{self, holds_others};
+use crate::pg::session::Session;
+use crate::planner::partition::health::{Counts, Health, health};
+use crate::planner::partition::rule::{Rule, Scheme, resolve};
+use crate::profile::partitions::PartitionRule;
+use crate::report::{Report, Table, metrics};
+use crate::runbook::partition::DEFAULT_BOUND;
+
+use super::look::{Sight, look, parse_as_of, rules};
+
+/// Check how long the partitions last, and what is wrong with them
+///
+/// Reads only. Exit code 1 when rows of this moment have no partition, when no period beyond it is
+/// ready, or when a rule cannot be followed; warnings alone leave with 0 unless --strict.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pgtune partitions check
+  pgtune partitions check --strict --json
+  pgtune partitions check --as-of 2027-03-01        would they last until then?
+  pgtune partitions check --prometheus > /var/lib/node_exporter/pgtune.prom")]
+pub struct Args {
+    /// Rules of this table only, as the profile names it; may be repeated
+    #[arg(long = "table", short, value_name = "TABLE")]
+    tables: Vec<String>,
+    /// Warnings count as errors
+    #[arg(long)]
+    strict: bool,
+    /// Print metrics in the text format of Prometheus
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
+    /// Check as if it were this date, or time with zone
+    #[arg(long, value_name = "DATE", value_parser = parse_as_of)]
+    as_of: Option<DateTime<Utc>>,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    let rules = rules(context, &args.tables)?;
+    let database = Database::of(context)?;
+    let mut session = database.open()?;
+    let sight = look(&mut session, &database, args.as_of)?;
+    let mut healths = Vec::new();
+    let mut findings = Vec::new();
+    for rule in &rules {
+        match one(&mut session, &sight, rule)? {
+            Ok(health) => healths.push(health),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    findings.extend(healths.iter().flat_map(|health| health.findings.clone()));
+    if args.prometheus {
+        context.ui.answer(&metrics::text(&healths_as_metrics(&healths, sight.now), rules.len()))?;
+    } else {
+        context.show(&report(&healths, &findings))?;
+    }
+    let no = has_errors(&findings) || (args.strict && !findings.is_empty());
+    if no { Err(Error::new(Kind::Answer, "partitions need attention")) } else { Ok(()) }
+}
+
+fn one(
+    session: &mut Session,
+    sight: &Sight,
+    written: &PartitionRule,
+) -> Result<std::result::Result<Health, Finding>> {
+    let rule = match resolve(written, &sight.catalog) {
+        Ok(rule) => rule,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    let counts = counts(session, sight, &rule)?;
+    Ok(health(&rule, &sight.catalog, counts, sight.now))
+}
+
+fn counts(session: &mut Session, sight: &Sight, rule: &Rule<'_>) -> Result<Counts> {
+    let stats = partitions::stats(session, std::slice::from_ref(&rule.table))?;
+    let default = sight.catalog.partitions(&rule.table).find(|(_, relation)| {
+        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == DEFAULT_BOUND)
+    });
+    let default_holds_rows = match (default, &rule.scheme) {
+        (Some((name, _)), Scheme::Range(_) | Scheme::List | Scheme::Unruled) => {
+            holds_others(session, name, "false")?
+        }
+        (Some(_), Scheme::Hash { .. }) | (None, _) => false,
+    };
+    Ok(Counts {
+        default_holds_rows,
+        locks: stats.values().map(|stats| 1 + stats.indexes).sum::<u64>() + 1,
+        locks_per_transaction: partitions::locks_per_transaction(session)?,
+    })
+}
+
+fn report(healths: &[Health], findings: &[Finding]) -> Report {
+    let header = ["table", "ahead", "wanted", "until", "gaps", "overdue"];
+    let mut table = Table::new("", &header).right_aligned(&[1, 2, 4, 5]);
+    table.rows = healths.iter().map(row).collect();
+    let title = match findings.len() {
+        0 => format!("{} in order", plural(healths.len(), "table is", "tables are")),
+        _ => String::new(),
+    };
+    Report::new(&title).table(table).findings(findings.to_vec())
+}
+
+fn row(health: &Health) -> Vec<String> {
+    let (ahead, wanted) = match health.ahead {
+        Some(ahead) => (ahead.to_string(), health.wanted_ahead.to_string()),
+        None => (String::new(), String::new()),
+    };
+    vec![
+        health.table.to_string(),
+        ahead,
+        wanted,
+        health.until.map_or_else(String::new, |until| until.format("%F %R").to_string()),
+        health.gaps.to_string(),
+        (health.retention_overdue + health.drop_overdue).to_string(),
+    ]
+}
+
+/// One sample of each metric for each table.
+fn healths_as_metrics(healths: &[Health], now: DateTime<Utc>) -> Vec<metrics::Metric> {
+    type Read = fn(&Health, DateTime<Utc>) -> Option<f64>;
+    const METRICS: [(&str, &str, Read); 8] = [
+        ("runway_seconds", "Time until rows find no partition", |h, now| {
+            Some((h.until? - now).num_seconds() as f64)
+        }),
+        ("ahead", "Whole periods that are ready beyond the present one", |h, _| {
+            h.ahead.map(f64::from)
+        }),
+        ("gaps", "Ranges between partitions that no partition holds", |h, _| Some(h.gaps as f64)),
+        ("default_holds_rows", "Whether the DEFAULT partition holds rows", |h, _| {
+            Some(f64::from(u8::from(h.counts.default_holds_rows)))
+        }),
+        ("pending_detaches", "Partitions whose detach was interrupted", |h, _| {
+            Some(h.pending_detaches as f64)
+        }),
+        ("retention_overdue", "Partitions past the retention", |h, _| {
+            Some(h.retention_overdue as f64)
+        }),
+        ("drop_overdue", "Detached tables past the grace period", |h, _| {
+            Some(h.drop_overdue as f64)
+        }),
+        ("locks", "Locks of a query that prunes nothing", |h, _| Some(h.counts.locks as f64)),
+    ];
+    let metric = |(name, help, read): &(&str, &str, Read)| metrics::Metric {
+        name: format!("pgtune_partitions_{name}"),
+        help: (*help).to_string(),
+        samples: healths
+            .iter()
+            .filter_map(|health| Some((health.table.to_string(), read(health, now)?)))
+            .collect(),
+    };
+    METRICS.iter().map(metric).collect()
+}

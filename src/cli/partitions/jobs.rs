@@ -1,0 +1,220 @@
+//! Runs what the partition commands plan: shows it, asks, and brings one table after the other
+//! up to date, so that one in trouble stops no other.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+
+use crate::cli::context::Context;
+use crate::cli::converge::repeat;
+use crate::cli::database::Database;
+use crate::cli::fault;
+use crate::cli::runner::{Runner, take_over};
+use crate::error::{Error, Kind, Result};
+use crate::executor::Crew;
+use crate::model::finding::{Finding, has_errors};
+use crate::model::units::{Millis, human_duration, plural};
+use crate::pg::server;
+use crate::pg::session::Session;
+use crate::planner::Planned;
+use crate::report::{Report, Table};
+use crate::runbook::Runbook;
+use crate::runbook::action::Action;
+use crate::runbook::partition::{Hazard, PartitionAction};
+use crate::runbook::print;
+use crate::ui::progress;
+
+use super::look::{Job, Sight, Terms, look, parse_as_of, plan};
+
+/// What all commands that change partitions take.
+#[derive(Debug, clap::Args)]
+pub struct CommonArgs {
+    /// Show the runbook and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: print runnable SQL instead of the overview
+    #[arg(long, requires = "dry_run")]
+    sql: bool,
+    /// Plan as if it were this date, or time with zone
+    #[arg(long, value_name = "DATE", value_parser = parse_as_of)]
+    pub as_of: Option<DateTime<Utc>>,
+    /// Go ahead without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// How long to wait for another pgtune on the same database (default: limits.runner_wait)
+    #[arg(long, value_name = "DURATION", value_parser = Millis::parse)]
+    wait: Option<Millis>,
+}
+
+/// How one rule came out.
+struct Outcome {
+    table: String,
+    created: usize,
+    detached: usize,
+    dropped: usize,
+    findings: Vec<Finding>,
+    error: Option<Error>,
+}
+
+/// Plans the jobs on what was seen, and runs them.
+pub fn run(
+    context: &Context,
+    (database, mut session, sight): (Database, Session, Sight),
+    jobs: &[Job<'_>],
+    terms: &Terms<'_>,
+    args: &CommonArgs,
+) -> Result<()> {
+    let mut planned = |terms: &Terms<'_>| -> Result<Planned> {
+        let plans = jobs.iter().map(|job| plan(&mut session, &sight, job, terms));
+        Ok(together(&plans.collect::<Result<Vec<_>>>()?))
+    };
+    let whole = planned(terms)?;
+    if args.dry_run {
+        // The runbook as it would be if all were allowed; the findings say what is not.
+        let allowed = Hazard::value_variants().iter().copied().collect();
+        let all = planned(&Terms { limits: terms.limits, allowed })?;
+        return dry_run(context, &Planned { runbook: all.runbook, ..whole }, args.sql);
+    }
+    if whole.runbook.is_empty() {
+        let title =
+            format!("nothing to do: {} up to date", plural(jobs.len(), "table is", "tables are"));
+        let title = if has_errors(&whole.findings) { "nothing was done" } else { title.as_str() };
+        context.show(&Report::new(title).findings(whole.findings.clone()))?;
+        return answer(&whole.findings);
+    }
+    context.ui.status(&print::overview(&whole.runbook));
+    if !args.yes {
+        context.ui.confirm(&format!("Run it on {database}?"))?;
+    }
+    let begin = Instant::now();
+    let crew =
+        take_over(context, &database, session, args.wait.unwrap_or(terms.limits.runner_wait))?;
+    let steps = whole.runbook.step_count();
+    let outcomes = apply(context, &database, crew, (jobs, terms, args.as_of), steps)?;
+    report(context, outcomes, &human_duration(begin.elapsed()))
+}
+
+/// All rules' stages, one after the other.
+fn together(planned: &[Planned]) -> Planned {
+    let stages = planned.iter().flat_map(|one| one.runbook.stages.clone()).collect();
+    let findings = planned.iter().flat_map(|one| one.findings.clone()).collect();
+    Planned { runbook: Runbook { stages }, findings }
+}
+
+fn dry_run(context: &Context, planned: &Planned, sql: bool) -> Result<()> {
+    let text = match sql {
+        true => print::sql(&planned.runbook),
+        false => print::overview(&planned.runbook),
+    };
+    let report = Report::new("").text("", text).findings(planned.findings.clone());
+    context.show_runbook(&planned.runbook, &report)?;
+    answer(&planned.findings)
+}
+
+/// The answer in the exit code; the report has said the rest.
+fn answer(findings: &[Finding]) -> Result<()> {
+    match has_errors(findings) {
+        true => Err(Error::new(Kind::Answer, "a rule cannot be followed")),
+        false => Ok(()),
+    }
+}
+
+/// Brings one table after the other up to date.
+fn apply(
+    context: &Context,
+    database: &Database,
+    runner: Runner,
+    (jobs, terms, as_of): (&[Job<'_>], &Terms<'_>, Option<DateTime<Utc>>),
+    steps: usize,
+) -> Result<Vec<Outcome>> {
+    let Runner { lock, lane, server, stopped } = runner;
+    server::refuse_read_only(&server)?;
+    let open = || database.open_runner();
+    let mut crew =
+        Crew { sessions: vec![lane], lock: Some(lock), watcher: None, open: &open, stopped };
+    let mut display = progress::display(context.ui, steps);
+    let mut fault = fault::Fault::of_process();
+    let mut observe = |event: &_| {
+        fault.strike();
+        display(event);
+    };
+    let mut outcomes = Vec::new();
+    for job in jobs {
+        let mut outcome = Outcome {
+            table: job.written.table.clone(),
+            created: 0,
+            detached: 0,
+            dropped: 0,
+            findings: Vec::new(),
+            error: None,
+        };
+        let mut look_and_plan = |session: &mut Session| {
+            let sight: Sight = look(session, database, as_of)?;
+            let planned = plan(session, &sight, job, terms)?;
+            outcome.count(&planned);
+            Ok(planned)
+        };
+        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut observe);
+        outcome.error = result.err();
+        let interrupted = outcome.error.as_ref().is_some_and(|e| e.kind == Kind::Interrupted);
+        outcomes.push(outcome);
+        if interrupted {
+            break;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// A rule takes two rounds, more where others change the table meanwhile.
+const ROUNDS_MAX: usize = 20;
+
+impl Outcome {
+    /// Counts what a plan will do; the last one finds nothing left.
+    fn count(&mut self, planned: &Planned) {
+        self.findings.clone_from(&planned.findings);
+        for step in planned.runbook.stages.iter().flat_map(|stage| &stage.steps) {
+            let Action::Partition(action) = &step.action else { continue };
+            match action {
+                PartitionAction::Create(_) => self.created += 1,
+                PartitionAction::DetachConcurrently { .. } => self.detached += 1,
+                PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
+                PartitionAction::Drop { tables } => self.dropped += tables.len(),
+                PartitionAction::PrepareLedger
+                | PartitionAction::Analyze { .. }
+                | PartitionAction::AddProof { .. }
+                | PartitionAction::ValidateProof { .. }
+                | PartitionAction::DropProof { .. }
+                | PartitionAction::NoteRetiring { .. }
+                | PartitionAction::NoteDetached { .. } => {}
+            }
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let result = match &self.error {
+            Some(error) => error.message.clone(),
+            None => "up to date".to_string(),
+        };
+        let counts = [self.created, self.detached, self.dropped].map(|count| count.to_string());
+        [vec![self.table.clone()], counts.to_vec(), vec![result]].concat()
+    }
+}
+
+/// Says how each rule came out; the exit code is that of the first error.
+fn report(context: &Context, outcomes: Vec<Outcome>, elapsed: &str) -> Result<()> {
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    let title = match failed {
+        0 => format!("{} up to date in {elapsed}", plural(outcomes.len(), "table", "tables")),
+        failed => format!("{failed} of {} failed", plural(outcomes.len(), "table", "tables")),
+    };
+    let mut table = Table::new("", &["table", "created", "detached", "dropped", "result"])
+        .right_aligned(&[1, 2, 3]);
+    table.rows = outcomes.iter().map(Outcome::row).collect();
+    let findings: Vec<Finding> = outcomes.iter().flat_map(|o| o.findings.clone()).collect();
+    context.show(&Report::new(&title).table(table).findings(findings.clone()))?;
+    match outcomes.into_iter().find_map(|outcome| Some((outcome.table, outcome.error?))) {
+        Some((table, error)) => Err(error.context(table)),
+        None => answer(&findings),
+    }
+}

@@ -1,0 +1,85 @@
+//! A line of time with what lies on it, drawn in characters.
+
+/// A stretch of the line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// Where it begins, in any unit.
+    pub from: i64,
+    /// Where it ends.
+    pub to: i64,
+    /// What it is drawn with.
+    pub fill: char,
+}
+
+/// A place on the line with a word to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub at: i64,
+    /// What is there.
+    pub word: String,
+}
+
+/// What nothing lies on.
+const NOTHING: char = '·';
+
+/// Draws the stretches on `width` characters, and a line for each mark below; empty where there is
+/// nothing to draw. Of stretches shorter than a character the later one is seen.
+pub fn draw(stretches: &[Stretch], marks: &[Mark], width: usize) -> String {
+    let places = stretches.iter().flat_map(|s| [s.from, s.to]).chain(marks.iter().map(|m| m.at));
+    let (Some(from), Some(to)) = (places.clone().min(), places.max()) else {
+        return String::new();
+    };
+    let cell = |at: i64| {
+        let (part, whole) = (i128::from(at) - i128::from(from), i128::from(to) - i128::from(from));
+        usize::try_from(part * width as i128 / whole.max(1)).unwrap_or(0)
+    };
+    let mut cells = vec![NOTHING; width];
+    for stretch in stretches {
+        let end = cell(stretch.to).max(cell(stretch.from) + 1).min(width);
+        cells
+            .get_mut(cell(stretch.from)..end)
+            .into_iter()
+            .flatten()
+            .for_each(|c| *c = stretch.fill);
+    }
+    let mut lines = vec![cells.into_iter().collect::<String>()];
+    lines.extend(marks.iter().map(|mark| {
+        let at = cell(mark.at).min(width.saturating_sub(1));
+        // A word that would not fit stands on the left of its place.
+        if at + 2 + mark.word.chars().count() <= width {
+            format!("{}^ {}", " ".repeat(at), mark.word)
+        } else {
+            format!("{:>at$} ^", mark.word)
+        }
+    }));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(from: i64, to: i64, fill: char) -> Stretch {
+        Stretch { from, to, fill }
+    }
+
+    #[test]
+    fn stretches_gaps_and_marks() {
+        let stretches = [stretch(0, 10, 'a'), stretch(20, 30, 'b'), stretch(30, 40, 'c')];
+        let mark = |at, word: &str| Mark { at, word: word.to_string() };
+        assert_eq!(
+            draw(&stretches, &[mark(5, "kept"), mark(35, "now")], 20),
+            "aaaaa·····bbbbbccccc\n  ^ kept\n              now ^"
+        );
+    }
+
+    #[test]
+    fn what_is_short_or_nothing_is_drawn_too() {
+        assert_eq!(draw(&[], &[], 10), "");
+        assert_eq!(draw(&[stretch(5, 5, 'x')], &[], 3), "x··");
+        let many: Vec<Stretch> = (0..1000).map(|n| stretch(n, n + 1, 'x')).collect();
+        assert_eq!(draw(&many, &[], 4), "xxxx");
+        assert_eq!(draw(&[stretch(i64::MIN, i64::MAX, 'x')], &[], 2), "xx");
+    }
+}
