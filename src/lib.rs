@@ -4,6 +4,7 @@
 //! difference is a runbook, plain data, which one executor runs. `docs/ARCHITECTURE.md` is the map.
 //! The library exports only [`run`], so that unused code is reported.
 
+mod archive;
 mod bench;
 mod cli;
 mod error;

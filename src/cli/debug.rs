@@ -20,6 +20,8 @@ use super::context::Context;
 use super::database::Database;
 use super::interrupt;
 
+mod archive;
+
 /// How often a holding pgtune looks whether it was interrupted.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -38,6 +40,14 @@ enum Command {
     Catalog,
     /// Run a private server until standard input closes
     Server(ServerArgs),
+    /// Archive a table's rows, and print the manifest
+    Archive(archive::WriteArgs),
+    /// Read an archive back and compare it with its manifest
+    Verify(archive::NameArgs),
+    /// Compare a table with an archive
+    Unchanged(archive::TableArgs),
+    /// Load an archive into an empty table
+    Restore(archive::TableArgs),
 }
 
 /// The private server to run.
@@ -60,6 +70,10 @@ pub fn run(args: Args, ui: Ui, context: impl FnOnce() -> Result<Context>) -> Res
         Command::Catalog => catalog(&context()?),
         Command::Panic => panic!("asked to panic"),
         Command::Server(args) => hold(args, ui, interrupt::listen()?),
+        Command::Archive(args) => archive::write(&context()?, &args),
+        Command::Verify(args) => archive::verify(&context()?, &args),
+        Command::Unchanged(args) => archive::unchanged(&context()?, &args),
+        Command::Restore(args) => archive::restore(&context()?, &args),
     }
 }
 

@@ -50,15 +50,21 @@ impl Failure {
         }
     }
 
+    /// Reads an error of a COPY's reader, which wraps the driver's.
+    pub fn of_read(error: &std::io::Error) -> Failure {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
+        inner.map_or_else(|| Failure::broken(error), Failure::of)
+    }
+
     /// As if the server had been asked to cancel.
     pub fn interrupted() -> Failure {
         let (code, message) = ("57014".to_string(), "interrupted".to_string());
         Failure { code, message, details: Vec::new(), hint: None, position: None }
     }
 
-    fn broken(error: &postgres::Error) -> Failure {
+    fn broken(error: &dyn std::error::Error) -> Failure {
         let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
+        let mut source = error.source();
         while let Some(cause) = source {
             message = format!("{message}: {cause}");
             source = cause.source();

@@ -1,5 +1,6 @@
 //! PostgreSQL itself: the only place that holds a connection.
 
+pub mod archive;
 pub mod catalog;
 pub mod connect;
 pub mod failure;

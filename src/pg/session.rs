@@ -1,6 +1,6 @@
 //! A session: the only place that sends SQL.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::sync::mpsc::Receiver;
 
 use postgres::types::{ToSql, Type};
@@ -159,5 +159,29 @@ impl Session {
     /// Opens a COPY FROM STDIN; the writer must be finished.
     pub fn copy_in(&mut self, sql: &str) -> Result<postgres::CopyInWriter<'_>, Failure> {
         self.client.copy_in(sql).map_err(|error| Failure::of(&error))
+    }
+
+    /// Opens a COPY TO STDOUT. One that is not read to its end still runs: cancel it.
+    pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, Failure> {
+        let reader = self.client.copy_out(sql).map_err(|error| Failure::of(&error))?;
+        Ok(CopyOut { reader, taken: 0 })
+    }
+}
+
+/// A COPY TO STDOUT at work.
+pub struct CopyOut<'a> {
+    reader: postgres::CopyOutReader<'a>,
+    /// Bytes of the reader's buffer that were handed out.
+    taken: usize,
+}
+
+impl CopyOut<'_> {
+    /// The next bytes, usually one row; empty at the end.
+    pub fn chunk(&mut self) -> Result<&[u8], Failure> {
+        self.reader.consume(self.taken);
+        self.taken = 0;
+        let chunk = self.reader.fill_buf().map_err(|error| Failure::of_read(&error))?;
+        self.taken = chunk.len();
+        Ok(chunk)
     }
 }

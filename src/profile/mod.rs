@@ -35,6 +35,8 @@ pub struct Profile {
     pub migrations: Migrations,
     /// What pgtune may take, and how long it may wait.
     pub limits: Limits,
+    /// Where the rows of partitions go before they are dropped.
+    pub archive: Archive,
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,
@@ -123,6 +125,33 @@ impl Default for Limits {
             build_wait: Millis(1_800_000),
             lanes: 2,
             runner_wait: Millis(600_000),
+        }
+    }
+}
+
+/// Where the rows of partitions go before they are dropped. What opens a bucket comes only from
+/// the variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// A folder, relative to the profile, or `s3://bucket/prefix`.
+    pub to: String,
+    /// Where the bucket is, if not at Amazon: `https://s3.example.com`. `http://` is not
+    /// encrypted: only for stores on the same machine.
+    pub endpoint: String,
+    /// The bucket's region.
+    pub region: String,
+    /// Put the bucket's name into the path and not into the host name, as MinIO and others want.
+    pub path_style: bool,
+}
+
+impl Default for Archive {
+    fn default() -> Archive {
+        Archive {
+            to: "archive".to_string(),
+            endpoint: String::new(),
+            region: "us-east-1".to_string(),
+            path_style: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::layers::{Layered, Origin};
-use super::secret::mask_url_password;
+use super::secret::{MASK, mask_url_password};
 
 /// One value of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,10 @@ fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
 fn show(key: &str, value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) if key == "database.url" => mask_url_password(text),
+        // A store's credentials do not belong there; whoever put them there shall not show them.
+        Some(Value::String(text)) if key == "archive.endpoint" && text.contains('@') => {
+            MASK.to_string()
+        }
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => {
             let names = items.iter().filter_map(|item| item.get("name")?.as_str());

@@ -199,7 +199,7 @@ fn refusals_name_the_cause_and_the_remedy() {
 
 /// Makes a certificate authority, a server's certificate for `localhost` and a client's for the
 /// superuser; `None` without openssl.
-fn certificates(folder: &Path) -> Option<()> {
+pub fn certificates(folder: &Path) -> Option<()> {
     let script = "set -e
         openssl req -new -x509 -days 2 -nodes -subj /CN=authority -keyout ca.key -out ca.crt
         openssl req -new -x509 -days 2 -nodes -subj /CN=other -keyout other.key -out other.crt
