@@ -51,7 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("report", &["model", "runbook", "query_plan", "bench"]),
     ("pg", &["model", "profile", "sql", "runbook"]),
     ("archive", &["model", "profile", "pg"]),
-    ("executor", &["model", "archive", "pg", "runbook"]),
+    ("executor", &["archive", "model", "pg", "runbook"]),
     ("shadow", &["model", "pg"]),
     ("workload", &["model", "pg", "profile"]),
     ("docs", &["cli", "profile"]),

@@ -175,8 +175,14 @@ fn apply(
         context.ui.status(&print::overview(&planned.runbook));
     }
     let open = || database.open_runner();
-    let mut crew =
-        Crew { sessions: vec![lane], lock: Some(lock), watcher: None, open: &open, stopped };
+    let mut crew = Crew {
+        sessions: vec![lane],
+        lock: Some(lock),
+        watcher: None,
+        archive: None,
+        open: &open,
+        stopped,
+    };
     let mut display = progress::display(context.ui, planned.runbook.step_count());
     let mut fault = fault::Fault::of_process();
     let mut observe = |event: &_| {

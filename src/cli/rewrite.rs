@@ -142,8 +142,14 @@ fn write(
         }
     }
     let open = || database.open_runner();
-    let mut crew =
-        Crew { sessions: vec![lane], lock: Some(lock), watcher: None, open: &open, stopped };
+    let mut crew = Crew {
+        sessions: vec![lane],
+        lock: Some(lock),
+        watcher: None,
+        archive: None,
+        open: &open,
+        stopped,
+    };
     let mut display = progress::display(context.ui, proposal.planned.runbook.step_count());
     let mut fault = Fault::of_process();
     executor::run(&proposal.planned.runbook.stages, &mut crew, &mut |event| {

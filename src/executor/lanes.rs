@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::OpenSession;
 use super::step::{self, StepFailure};
+use crate::archive::store::Store;
 use crate::error::Result;
 use crate::pg::connect::{Canceler, Notice};
 use crate::pg::session::Session;
@@ -56,6 +57,7 @@ struct Lane<'scope, 'env> {
 pub struct Lanes<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     stopped: &'env AtomicBool,
+    archive: Option<&'env Store>,
     /// Sessions at hand that no lane has yet.
     idle: Vec<Session>,
     lanes: Vec<Lane<'scope, 'env>>,
@@ -69,10 +71,11 @@ impl<'scope, 'env> Lanes<'scope, 'env> {
         scope: &'scope Scope<'scope, 'env>,
         sessions: &mut Vec<Session>,
         stopped: &'env AtomicBool,
+        archive: Option<&'env Store>,
     ) -> Lanes<'scope, 'env> {
         let (sender, receiver) = channel();
         let idle = take(sessions).into_iter().rev().collect();
-        Lanes { scope, stopped, idle, lanes: Vec::new(), sender, receiver }
+        Lanes { scope, stopped, archive, idle, lanes: Vec::new(), sender, receiver }
     }
 
     /// Starts lanes until there are `count`; `open` opens the sessions that are missing.
@@ -94,9 +97,11 @@ impl<'scope, 'env> Lanes<'scope, 'env> {
 
     fn start(&mut self, session: Session) {
         let (orders, taken) = channel();
-        let (lane, sender, stopped) = (self.lanes.len(), self.sender.clone(), self.stopped);
+        let (lane, sender) = (self.lanes.len(), self.sender.clone());
+        let (stopped, archive) = (self.stopped, self.archive);
         let (pid, canceler) = (session.pid(), session.canceler());
-        let thread = self.scope.spawn(move || work(session, lane, &taken, &sender, stopped));
+        let thread =
+            self.scope.spawn(move || work(session, lane, &taken, &sender, (stopped, archive)));
         self.lanes.push(Lane { orders, pid, canceler, thread });
     }
 
@@ -135,14 +140,14 @@ fn work(
     lane: usize,
     orders: &Receiver<(usize, &Step)>,
     sender: &Sender<Message>,
-    stopped: &AtomicBool,
+    (stopped, archive): (&AtomicBool, Option<&Store>),
 ) -> Session {
     // The run outlives its lanes, so sending cannot fail.
     let tell = |message| drop(sender.send(message));
     for (number, step) in orders {
         let begin = Instant::now();
         let jitter = || 0.5 + fastrand::f64();
-        let result = step::run(&mut session, step, stopped, jitter, |retry| {
+        let result = step::run(&mut session, step, (stopped, archive), jitter, |retry| {
             tell(Message::Retrying { step: number, retry });
         });
         // About its own statements pgtune knows better.

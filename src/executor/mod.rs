@@ -10,6 +10,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::archive::store::Store;
 use crate::error::{Error, Kind, Result};
 use crate::pg::connect::{Canceler, Notice};
 use crate::pg::runner_lock::RunnerLock;
@@ -17,6 +18,7 @@ use crate::pg::session::Session;
 use crate::runbook::print::step_name;
 use crate::runbook::{Stage, Step, Waiting};
 
+mod archiving;
 pub mod event;
 mod explain;
 mod lanes;
@@ -44,6 +46,8 @@ pub struct Crew<'a> {
     pub lock: Option<RunnerLock>,
     /// Watches the others; opened when there is something to watch.
     pub watcher: Option<Session>,
+    /// Where archives are, for those who archive.
+    pub archive: Option<Store>,
     /// Opens more.
     pub open: &'a OpenSession<'a>,
     /// Becomes true when somebody wants the run to end.
@@ -66,12 +70,15 @@ struct Running {
 ///
 /// Errors name the step that failed, what of it is committed, and what may be left behind.
 pub fn run(stages: &[Stage], crew: &mut Crew<'_>, observe: &mut dyn FnMut(&Event)) -> Result<()> {
-    thread::scope(|scope| {
-        let mut lanes = Lanes::new(scope, &mut crew.sessions, crew.stopped);
+    let archive = crew.archive.take();
+    let result = thread::scope(|scope| {
+        let mut lanes = Lanes::new(scope, &mut crew.sessions, crew.stopped, archive.as_ref());
         let result = run_stages(stages, crew, &mut lanes, observe);
         crew.sessions = lanes.end();
         result
-    })
+    });
+    crew.archive = archive;
+    result
 }
 
 fn run_stages<'env>(

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::archiving::{self, Tools};
 use super::retry;
+use crate::archive::store::Store;
 use crate::model::migration::MigrationId;
 use crate::model::units::Millis;
 use crate::pg::failure::{Failure, Verdict};
@@ -51,7 +53,7 @@ pub struct Retry {
 pub fn run(
     session: &mut Session,
     step: &Step,
-    stopped: &AtomicBool,
+    (stopped, archive): (&AtomicBool, Option<&Store>),
     mut jitter: impl FnMut() -> f64,
     mut tell: impl FnMut(Retry),
 ) -> Result<(), Box<StepFailure>> {
@@ -59,7 +61,12 @@ pub fn run(
     let begin = Instant::now();
     let mut attempt = 0;
     loop {
-        let attempted = attempt_once(session, step, &script, attempt, stopped);
+        let lock_timeout = lock_timeout(step, attempt);
+        let tools = Tools { store: archive, stopped, lock_timeout };
+        let attempted = match run_with_tools(session, step, &tools) {
+            Some(result) => result,
+            None => attempt_once(session, step, &script, lock_timeout, stopped),
+        };
         let Err(mut failed) = attempted else { return Ok(()) };
         failed.attempts = attempt + 1;
         failed.left_invalid = clean_up(session, step, &failed.failure);
@@ -104,17 +111,34 @@ fn sleep(pause: Duration, stopped: &AtomicBool) {
     }
 }
 
+/// Runs a step that is more than SQL, if it is one.
+fn run_with_tools(
+    session: &mut Session,
+    step: &Step,
+    tools: &Tools<'_>,
+) -> Option<Result<(), Box<StepFailure>>> {
+    let Action::Partition(action) = &step.action else { return None };
+    let ran = match session.apply_settings(&[]) {
+        Ok(()) => archiving::run(session, action, tools)?,
+        Err(failure) => Err(failure),
+    };
+    Some(ran.map_err(plain))
+}
+
+fn lock_timeout(step: &Step, attempt: u32) -> Millis {
+    match step.limits.waiting {
+        Waiting::Short { budget, .. } => retry::lock_timeout(attempt, budget),
+        Waiting::Patient { .. } => Millis(0),
+    }
+}
+
 fn attempt_once(
     session: &mut Session,
     step: &Step,
     script: &Script,
-    attempt: u32,
+    lock_timeout: Millis,
     stopped: &AtomicBool,
 ) -> Result<(), Box<StepFailure>> {
-    let lock_timeout = match step.limits.waiting {
-        Waiting::Short { budget, .. } => retry::lock_timeout(attempt, budget),
-        Waiting::Patient { .. } => Millis(0),
-    };
     let timeouts = |local: &str| {
         [
             format!("SET {local}lock_timeout = '{lock_timeout}'"),

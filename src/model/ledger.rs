@@ -25,6 +25,8 @@ pub struct Retired {
     pub bound: String,
     /// How far it is.
     pub progress: RetiredProgress,
+    /// Whether its rows are in the archive.
+    pub archived: bool,
 }
 
 /// How far a partition's leaving is.
@@ -36,6 +38,8 @@ pub enum RetiredProgress {
     DetachedAt(DateTime<Utc>),
     /// Detached in the run that is being planned.
     DetachedNow,
+    /// Back from its archive: a partition that stays.
+    Restored,
 }
 
 impl Ledger {
@@ -49,6 +53,11 @@ impl Ledger {
         self.retired.iter().find(|retired| retired.table == *table)
     }
 
+    /// Whether a table is back from its archive, to stay.
+    pub fn is_restored(&self, table: &QualifiedName) -> bool {
+        self.of(table).is_some_and(|retired| retired.progress == RetiredProgress::Restored)
+    }
+
     /// Writes down that partitions are to leave.
     pub fn retire(&mut self, parent: &QualifiedName, partitions: &[(QualifiedName, String)]) {
         self.retired.retain(|known| !partitions.iter().any(|(table, _)| *table == known.table));
@@ -57,7 +66,21 @@ impl Ledger {
             parent: parent.clone(),
             bound: bound.clone(),
             progress: RetiredProgress::Retiring,
+            archived: false,
         }));
+    }
+
+    /// Writes down that a table's rows are in the archive.
+    pub fn archived(&mut self, table: &QualifiedName) {
+        let these = self.retired.iter_mut().filter(|retired| retired.table == *table);
+        these.for_each(|retired| retired.archived = true);
+    }
+
+    /// Writes down that a partition is back.
+    pub fn restored(&mut self, table: &QualifiedName, parent: &QualifiedName, bound: &str) {
+        let (table, parent, bound) = (table.clone(), parent.clone(), bound.to_string());
+        let progress = RetiredProgress::Restored;
+        self.retired.push(Retired { table, parent, bound, progress, archived: true });
     }
 
     /// Writes down that tables are detached.

@@ -56,6 +56,28 @@ impl Failure {
         inner.map_or_else(|| Failure::broken(error), Failure::of)
     }
 
+    /// What is no statement's failure, for those who know only these: an archive's trouble. Its
+    /// code is none of PostgreSQL's own where nothing is to be said of it.
+    pub fn told(error: &Error) -> Failure {
+        let code = match error.kind {
+            Kind::Locked => "55P03",
+            Kind::Interrupted => "57014",
+            Kind::Answer
+            | Kind::Usage
+            | Kind::Database
+            | Kind::Stopped
+            | Kind::System
+            | Kind::Bug => "PT000",
+        };
+        Failure {
+            code: code.to_string(),
+            message: error.message.clone(),
+            details: error.causes(),
+            hint: error.hints.first().cloned(),
+            position: None,
+        }
+    }
+
     /// As if the server had been asked to cancel.
     pub fn interrupted() -> Failure {
         let (code, message) = ("57014".to_string(), "interrupted".to_string());

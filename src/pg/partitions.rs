@@ -37,9 +37,11 @@ fn retired(row: &postgres::Row) -> Result<Retired> {
         parent: qualified(row.get(2))?,
         bound: row.get(3),
         progress: match detached_at {
+            None if row.get(6) => RetiredProgress::Restored,
             None => RetiredProgress::Retiring,
             Some(micros) => RetiredProgress::DetachedAt(instant(micros)?),
         },
+        archived: row.get(5),
     })
 }
 
@@ -90,6 +92,28 @@ pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &st
         .query(&sql, &[])
         .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;
     Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+/// Whether there is a table of that name.
+pub fn exists(session: &mut Session, table: &QualifiedName) -> Result<bool> {
+    let rows =
+        session.query("select to_regclass($1) is not null", &[(&table.to_string(), Type::TEXT)]);
+    let rows = rows.map_err(|failure| failure.explain(&format!("cannot look for {table}")))?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+/// The name and the manifest of a table's archive, as the ledger has them.
+pub fn manifest_of(session: &mut Session, table: &QualifiedName) -> Result<(String, String)> {
+    let explain = |failure: Failure| failure.explain(&format!("cannot read {LEDGER_TABLE}"));
+    let sql = format!(
+        "select archive, manifest from {LEDGER_TABLE} where relid = to_regclass($1) and dropped_at \
+         is null and manifest is not null"
+    );
+    let rows = session.query(&sql, &[(&table.to_string(), Type::TEXT)]).map_err(explain)?;
+    match rows.first() {
+        Some(row) => Ok((row.get(0), row.get(1))),
+        None => Err(Error::new(Kind::Answer, format!("{table} is not archived"))),
+    }
 }
 
 /// What the server counts about one partition.

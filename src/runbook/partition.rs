@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Script;
 use super::traits;
+use crate::model::archive::Lineage;
 use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::traits::Traits;
@@ -74,6 +75,25 @@ pub enum PartitionAction {
         /// What leaves.
         partitions: Vec<QualifiedName>,
     },
+    /// Write the rows of a detached table into the archive, read them back, and note it.
+    Archive {
+        /// The table.
+        table: QualifiedName,
+        /// Where it hung.
+        lineage: Lineage,
+    },
+    /// Drop a detached table if the archive holds just its rows, and note it.
+    DropArchived {
+        /// The table.
+        table: QualifiedName,
+    },
+    /// Make a partition out of an archive.
+    Restore {
+        /// The partition.
+        new: Box<NewPartition>,
+        /// The archive's name.
+        archive: String,
+    },
     /// Write down since when tables are detached: their grace begins.
     NoteDetached {
         /// The tables.
@@ -124,7 +144,9 @@ impl PartitionAction {
     pub fn script(&self) -> Script {
         match self {
             PartitionAction::PrepareLedger => Script::transaction(create_ledger()),
-            PartitionAction::Create(new) => Script::own(new.sql()),
+            PartitionAction::Create(new) => {
+                Script::own([new.create_sql(), vec![new.attach_sql()]].concat())
+            }
             PartitionAction::Analyze { tables } => {
                 Script::alone(format!("ANALYZE {}", list(tables)))
             }
@@ -150,13 +172,18 @@ impl PartitionAction {
                     |p: &QualifiedName| format!("ALTER TABLE {parent} DETACH PARTITION {p}");
                 Script::own(partitions.iter().map(detach).collect())
             }
+            PartitionAction::Archive { table, .. } | PartitionAction::DropArchived { table } => {
+                Script::alone(by_pgtune_alone(&format!("archive {table}")))
+            }
+            PartitionAction::Restore { archive, .. } => {
+                Script::alone(by_pgtune_alone(&format!("restore {archive}")))
+            }
             PartitionAction::NoteDetached { tables } => {
                 Script::transaction(vec![note(tables, "detached_at")])
             }
-            PartitionAction::Drop { tables } => Script::own(vec![
-                note(tables, "dropped_at"),
-                format!("DROP TABLE {}", list(tables)),
-            ]),
+            PartitionAction::Drop { tables } => {
+                Script::own(vec![note_dropped(tables), format!("DROP TABLE {}", list(tables))])
+            }
         }
     }
 
@@ -168,6 +195,15 @@ impl PartitionAction {
             | PartitionAction::NoteDetached { .. } => Vec::new(),
             PartitionAction::Create(new) => vec![format!("create {} {}", new.name, new.bound)],
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
+            PartitionAction::Archive { table, .. } => {
+                vec![format!("archive {table}, read it back")]
+            }
+            PartitionAction::DropArchived { table } => {
+                vec![format!("compare {table} with its archive, DROP TABLE {table}")]
+            }
+            PartitionAction::Restore { new, archive } => {
+                vec![format!("restore {} {} from {archive}", new.name, new.bound)]
+            }
             PartitionAction::Analyze { .. }
             | PartitionAction::AddProof { .. }
             | PartitionAction::ValidateProof { .. }
@@ -191,6 +227,9 @@ impl PartitionAction {
             PartitionAction::DetachConcurrently { .. } => "detach a partition concurrently",
             PartitionAction::Detach { .. } => "detach partitions",
             PartitionAction::Drop { .. } => "drop detached tables",
+            PartitionAction::Archive { .. } => "archive a detached table, read it back",
+            PartitionAction::DropArchived { .. } => "drop an archived table",
+            PartitionAction::Restore { .. } => "restore a partition from its archive",
         })
     }
 
@@ -215,6 +254,9 @@ impl PartitionAction {
                 format!("note that {} is detached", some(tables))
             }
             PartitionAction::Drop { tables } => format!("drop {}", some(tables)),
+            PartitionAction::Archive { table, .. } => format!("archive {table}"),
+            PartitionAction::DropArchived { table } => format!("drop {table}, archived"),
+            PartitionAction::Restore { new, .. } => format!("restore {}", new.name),
         }
     }
 
@@ -250,6 +292,15 @@ impl PartitionAction {
                 tables.iter().for_each(|table| drop(catalog.relations.remove(table)));
                 catalog.ledger.dropped(tables);
             }
+            PartitionAction::Archive { table, .. } => catalog.ledger.archived(table),
+            PartitionAction::DropArchived { table } => {
+                catalog.relations.remove(table);
+                catalog.ledger.dropped(std::slice::from_ref(table));
+            }
+            PartitionAction::Restore { new, .. } => {
+                new.apply(catalog);
+                catalog.ledger.restored(&new.name, &new.parent, &new.bound);
+            }
         }
     }
 }
@@ -258,8 +309,8 @@ impl NewPartition {
     /// Made beside its parent, which readers and writers do not notice; ATTACH then takes SHARE
     /// UPDATE EXCLUSIVE on the parent and finds all it needs (manual, ALTER TABLE, ATTACH
     /// PARTITION). A partition must not have an identity column of its own (PostgreSQL 17).
-    fn sql(&self) -> Vec<String> {
-        let NewPartition { name, parent, bound, traits, below } = self;
+    pub fn create_sql(&self) -> Vec<String> {
+        let NewPartition { name, parent, traits, below, .. } = self;
         let options = traits::options(traits);
         let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
         let (by, parts) = match below {
@@ -273,8 +324,13 @@ impl NewPartition {
         let mut sql = vec![format!("CREATE TABLE {name} ({like}){by}{own_options}")];
         sql.extend(parts);
         sql.extend(traits::statements(traits, name));
-        sql.push(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"));
         sql
+    }
+
+    /// Lets it in.
+    pub fn attach_sql(&self) -> String {
+        let NewPartition { name, parent, bound, .. } = self;
+        format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}")
     }
 
     fn apply(&self, catalog: &mut Catalog) {
@@ -351,7 +407,8 @@ fn create_ledger() -> Vec<String> {
             "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE}(\n  relid oid NOT NULL,\n  partition text \
              NOT NULL,\n  parent text NOT NULL,\n  bound text NOT NULL,\n  retiring_at timestamptz \
              NOT NULL DEFAULT now(),\n  detached_at timestamptz,\n  archive text,\n  manifest \
-             jsonb,\n  dropped_at timestamptz,\n  PRIMARY KEY (relid, retiring_at))"
+             text,\n  dropped_at timestamptz,\n  restored_at timestamptz,\n  PRIMARY KEY \
+             (relid, retiring_at))"
         ),
     ]
 }
@@ -375,6 +432,39 @@ fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)])
             rows.join(", ")
         ),
     ]
+}
+
+/// What psql cannot do stops its script.
+fn by_pgtune_alone(what: &str) -> String {
+    let message = literal(&format!("only pgtune itself can {what}"));
+    format!("DO $pgtune$ BEGIN RAISE EXCEPTION USING message = {message}; END $pgtune$")
+}
+
+/// Writes down that a table's rows are in the archive, and what they come to.
+pub fn note_archived(table: &QualifiedName, archive: &str, manifest: &str) -> String {
+    format!(
+        "UPDATE {LEDGER_TABLE} SET archive = {}, manifest = {}\n  WHERE relid = {}::regclass AND \
+         dropped_at IS NULL",
+        literal(archive),
+        literal(manifest),
+        literal(&table.to_string())
+    )
+}
+
+/// Writes down that tables are dropped, just before.
+pub fn note_dropped(tables: &[QualifiedName]) -> String {
+    note(tables, "dropped_at")
+}
+
+/// Writes down that a partition came back: rotation leaves it alone, however old it is.
+pub fn note_restored(new: &NewPartition) -> String {
+    let NewPartition { name, parent, bound, .. } = new;
+    let (name, parent) = (literal(&name.to_string()), literal(&parent.to_string()));
+    format!(
+        "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, restored_at)\n  VALUES \
+         ({name}::regclass, {name}, {parent}, {}, now())",
+        literal(bound)
+    )
 }
 
 /// Sets one time of the rows about tables that still exist.

@@ -191,8 +191,14 @@ impl<'a> Demo<'a> {
         let database = &self.database;
         let open = || database.open_runner();
         let sessions = vec![open()?];
-        let mut crew =
-            Crew { sessions, lock: None, watcher: None, open: &open, stopped: self.stopped };
+        let mut crew = Crew {
+            sessions,
+            lock: None,
+            watcher: None,
+            archive: None,
+            open: &open,
+            stopped: self.stopped,
+        };
         let migrations = self.up_to(version);
         let aim = self.aim(migrations);
         let begin = Instant::now();

@@ -40,23 +40,31 @@ pub fn run_drop(context: &Context, args: Args) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.common.as_of)?;
-    let mut by_parent: BTreeMap<QualifiedName, Vec<QualifiedName>> = BTreeMap::new();
-    for text in &args.partitions {
-        let (parent, partition) = find(&sight.catalog, text)?;
-        by_parent.entry(parent).or_default().push(partition);
-    }
-    let rules: Vec<PartitionRule> = by_parent
-        .keys()
-        .map(|parent| PartitionRule { table: parent.to_string(), ..PartitionRule::default() })
-        .collect();
-    let jobs: Vec<Job<'_>> = rules
+    let by_parent = by_parent(&sight.catalog, &args.partitions)?;
+    let jobs: Vec<Job<'_>> = by_parent
         .iter()
-        .zip(by_parent.values())
         .map(|(written, tables)| Job { written, scope: Scope::Drop(tables) })
         .collect();
     let allowed = args.allow.into_iter().collect();
     let terms = Terms { limits: &context.profile().limits, allowed };
     run(context, (database, session, sight), &jobs, &terms, &args.common)
+}
+
+/// The partitions that were named, by their tables: each with a rule that says nothing else.
+pub fn by_parent(
+    catalog: &Catalog,
+    named: &[String],
+) -> Result<Vec<(PartitionRule, Vec<QualifiedName>)>> {
+    let mut by_parent: BTreeMap<QualifiedName, Vec<QualifiedName>> = BTreeMap::new();
+    for text in named {
+        let (parent, partition) = find(catalog, text)?;
+        by_parent.entry(parent).or_default().push(partition);
+    }
+    let rule = |parent: QualifiedName| PartitionRule {
+        table: parent.to_string(),
+        ..PartitionRule::default()
+    };
+    Ok(by_parent.into_iter().map(|(parent, tables)| (rule(parent), tables)).collect())
 }
 
 /// A partition with its parent, as the catalog or the ledger knows it.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
+use crate::archive::store::{Credentials, Store};
 use crate::cli::context::Context;
 use crate::cli::converge::repeat;
 use crate::cli::database::Database;
@@ -18,6 +19,8 @@ use crate::model::units::{Millis, human_duration, plural};
 use crate::pg::server;
 use crate::pg::session::Session;
 use crate::planner::Planned;
+use crate::planner::partition::Scope;
+use crate::profile::partitions::Expiry;
 use crate::report::{Report, Table};
 use crate::runbook::Runbook;
 use crate::runbook::action::Action;
@@ -52,6 +55,7 @@ struct Outcome {
     table: String,
     created: usize,
     detached: usize,
+    archived: usize,
     dropped: usize,
     findings: Vec<Finding>,
     error: Option<Error>,
@@ -131,8 +135,9 @@ fn apply(
     let Runner { lock, lane, server, stopped } = runner;
     server::refuse_read_only(&server)?;
     let open = || database.open_runner();
-    let mut crew =
-        Crew { sessions: vec![lane], lock: Some(lock), watcher: None, open: &open, stopped };
+    let archive = archive_of(context, jobs)?;
+    let (sessions, lock) = (vec![lane], Some(lock));
+    let mut crew = Crew { sessions, lock, watcher: None, archive, open: &open, stopped };
     let mut display = progress::display(context.ui, steps);
     let mut fault = fault::Fault::of_process();
     let mut observe = |event: &_| {
@@ -145,6 +150,7 @@ fn apply(
             table: job.written.table.clone(),
             created: 0,
             detached: 0,
+            archived: 0,
             dropped: 0,
             findings: Vec::new(),
             error: None,
@@ -166,6 +172,22 @@ fn apply(
     Ok(outcomes)
 }
 
+/// The place for archives, where a job may need one.
+fn archive_of(context: &Context, jobs: &[Job<'_>]) -> Result<Option<Store>> {
+    let archives = |job: &Job<'_>| match job.scope {
+        Scope::Rotate => job.written.expiry == Expiry::Archive,
+        Scope::Archive(_) | Scope::Restore(_) => true,
+        Scope::Create | Scope::Drop(_) => false,
+    };
+    jobs.iter().any(archives).then(|| store(context)).transpose()
+}
+
+/// The place for archives, as the profile names it.
+pub fn store(context: &Context) -> Result<Store> {
+    let credentials = Credentials::of(|name| std::env::var(name).ok());
+    Store::open(&context.profile().archive, &context.profile_folder, credentials)
+}
+
 /// A rule takes two rounds, more where others change the table meanwhile.
 const ROUNDS_MAX: usize = 20;
 
@@ -180,6 +202,9 @@ impl Outcome {
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
                 PartitionAction::Drop { tables } => self.dropped += tables.len(),
+                PartitionAction::DropArchived { .. } => self.dropped += 1,
+                PartitionAction::Archive { .. } => self.archived += 1,
+                PartitionAction::Restore { .. } => self.created += 1,
                 PartitionAction::PrepareLedger
                 | PartitionAction::Analyze { .. }
                 | PartitionAction::AddProof { .. }
@@ -196,7 +221,8 @@ impl Outcome {
             Some(error) => error.message.clone(),
             None => "up to date".to_string(),
         };
-        let counts = [self.created, self.detached, self.dropped].map(|count| count.to_string());
+        let counts = [self.created, self.detached, self.archived, self.dropped]
+            .map(|count| count.to_string());
         [vec![self.table.clone()], counts.to_vec(), vec![result]].concat()
     }
 }
@@ -208,8 +234,9 @@ fn report(context: &Context, outcomes: Vec<Outcome>, elapsed: &str) -> Result<()
         0 => format!("{} up to date in {elapsed}", plural(outcomes.len(), "table", "tables")),
         failed => format!("{failed} of {} failed", plural(outcomes.len(), "table", "tables")),
     };
-    let mut table = Table::new("", &["table", "created", "detached", "dropped", "result"])
-        .right_aligned(&[1, 2, 3]);
+    let mut table =
+        Table::new("", &["table", "created", "detached", "archived", "dropped", "result"])
+            .right_aligned(&[1, 2, 3, 4]);
     table.rows = outcomes.iter().map(Outcome::row).collect();
     let findings: Vec<Finding> = outcomes.iter().flat_map(|o| o.findings.clone()).collect();
     context.show(&Report::new(&title).table(table).findings(findings.clone()))?;

@@ -189,7 +189,9 @@ fn retired_rows(
         .map(|retired| {
             let state = match retired.progress {
                 RetiredProgress::DetachedAt(at) => format!("detached {}", at.format("%F %R")),
-                RetiredProgress::Retiring | RetiredProgress::DetachedNow => "detached".to_string(),
+                RetiredProgress::Retiring
+                | RetiredProgress::DetachedNow
+                | RetiredProgress::Restored => "detached".to_string(),
             };
             row(catalog, &retired.table, (String::new(), String::new()), stats, &state)
         })

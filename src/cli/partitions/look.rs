@@ -95,13 +95,15 @@ pub fn plan(
     let alone = |finding| Planned { findings: vec![finding], ..Planned::default() };
     let rule = match job.scope {
         Scope::Rotate | Scope::Create => resolve(job.written, &sight.catalog),
-        Scope::Drop(_) => unruled(job.written, &sight.catalog),
+        Scope::Drop(_) | Scope::Archive(_) => unruled(job.written, &sight.catalog),
+        Scope::Restore(_) if job.written.interval.is_none() => unruled(job.written, &sight.catalog),
+        Scope::Restore(_) => resolve(job.written, &sight.catalog),
     };
     let rule = match rule {
         Ok(rule) => rule,
         Err(finding) => return Ok(alone(finding)),
     };
-    let questions = match partition::questions(&rule, &sight.catalog, sight.now) {
+    let questions = match partition::questions(&rule, &sight.catalog, sight.now, job.scope) {
         Ok(questions) => questions,
         Err(finding) => return Ok(alone(finding)),
     };

@@ -4,6 +4,7 @@ use crate::error::Result;
 
 use super::context::Context;
 
+mod archive;
 mod check;
 mod drop;
 mod jobs;
@@ -27,6 +28,8 @@ enum Command {
     Create(rotate::CreateArgs),
     Rotate(rotate::RotateArgs),
     Drop(drop::Args),
+    Archive(archive::ArchiveArgs),
+    Restore(archive::RestoreArgs),
     Check(check::Args),
 }
 
@@ -37,6 +40,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Command::Create(args) => rotate::create(context, args),
         Command::Rotate(args) => rotate::rotate(context, args),
         Command::Drop(args) => drop::run_drop(context, args),
+        Command::Archive(args) => archive::archive(context, args),
+        Command::Restore(args) => archive::restore(context, args),
         Command::Check(args) => check::run(context, args),
     }
 }

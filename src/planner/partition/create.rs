@@ -123,7 +123,7 @@ impl Plan<'_> {
     /// ATTACH takes ACCESS EXCLUSIVE on the DEFAULT partition and reads all of it, unless a check
     /// proves that it holds no row of the new one (manual, ALTER TABLE, ATTACH PARTITION). The
     /// check is validated while others go on writing.
-    fn prove(
+    pub(super) fn prove(
         &mut self,
         default: &QualifiedName,
         relation: &Relation,
@@ -155,7 +155,7 @@ impl Plan<'_> {
     }
 
     /// Proofs whose work is done, also those of a run that was stopped.
-    fn drop_proofs(&mut self) {
+    pub(super) fn drop_proofs(&mut self) {
         let mut steps = Vec::new();
         for (table, relation) in self.catalog.partitions(&self.rule.table) {
             let proofs =
@@ -194,7 +194,7 @@ impl Plan<'_> {
     }
 
     /// What the table's partitions have, with what the rule says about storage.
-    fn traits(&self) -> Traits {
+    pub(super) fn traits(&self) -> Traits {
         let mut traits = self.answers.traits.get(&self.rule.table).cloned().unwrap_or_default();
         let written = self.rule.written;
         if !written.storage.is_empty() {
@@ -320,7 +320,7 @@ fn region(bounds: &[RangeBound]) -> Option<(Limit, Limit)> {
 }
 
 /// What holds for rows outside of a region.
-fn outside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
+pub(super) fn outside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
     let column = &range.column;
     let value = |limit| range.key_type.print_limit(limit).unwrap_or_default();
     format!("{column} IS NULL OR {column} < {} OR {column} >= {}", value(lower), value(upper))

@@ -4,8 +4,10 @@ use super::Plan;
 use super::health::expired;
 use super::members::members;
 use super::rule::Range;
+use crate::model::archive::Lineage;
+use crate::model::catalog::RelationKind;
 use crate::model::finding::Finding;
-use crate::model::ident::QualifiedName;
+use crate::model::ident::{Ident, QualifiedName};
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
 use crate::model::units::plural;
@@ -25,30 +27,58 @@ impl Plan<'_> {
         }
         self.note_detached();
         match self.rule.written.expiry {
-            Expiry::Detach | Expiry::Archive => {}
-            Expiry::Drop => {
-                let due = self.past_grace();
-                let count = plural(due.len(), "detached table is", "detached tables are");
-                self.drop_tables(&due, &format!("{count} past the grace period"));
+            Expiry::Detach => return Ok(()),
+            Expiry::Archive => {
+                let detached = self.retired().map(|(table, _)| table.clone()).collect::<Vec<_>>();
+                self.archive(&detached);
             }
+            Expiry::Drop => {}
         }
+        let due = self.past_grace();
+        let count = plural(due.len(), "detached table is", "detached tables are");
+        self.drop_tables(&due, &format!("{count} past the grace period"));
         Ok(())
+    }
+
+    /// Detaches these, where they are attached still, and archives them.
+    pub(super) fn archive_named(&mut self, tables: &[QualifiedName]) {
+        self.retire_named(tables, "to be archived");
+        self.archive(tables);
+    }
+
+    /// Archives detached tables that are not archived yet. One that is partitioned itself has no
+    /// rows of its own: its partitions would be lost.
+    fn archive(&mut self, tables: &[QualifiedName]) {
+        let mut steps = Vec::new();
+        let detached: Vec<&QualifiedName> =
+            tables.iter().filter(|table| self.is_detached(table)).collect();
+        for table in detached {
+            let Some(retired) = self.catalog.ledger.of(table).filter(|r| !r.archived) else {
+                continue;
+            };
+            if self.catalog.relations[table].kind != RelationKind::Table {
+                let message =
+                    format!("{table} is partitioned itself, and cannot be archived whole");
+                let finding = self.notice("archive-not-possible", message);
+                self.findings.push(finding.help("archive its partitions one by one"));
+                continue;
+            }
+            let columns = self.catalog.relations.get(&retired.parent);
+            let columns = columns.map_or(&[][..], |parent| &parent.key_columns);
+            let key = columns.iter().filter_map(|(name, _)| Ident::new(name.as_str()).ok());
+            let (parent, bound) = (retired.parent.clone(), retired.bound.clone());
+            let lineage = Lineage { parent, bound, key: key.collect() };
+            let action = PartitionAction::Archive { table: table.clone(), lineage };
+            let locks = vec![lock(LockMode::AccessShare, table)];
+            steps.push(self.frame.patient(Action::Partition(action), locks));
+        }
+        let title = format!("archive {}", plural(steps.len(), "table", "tables"));
+        self.push(self.stage(&title, steps));
     }
 
     /// Takes these away now, whatever a rule says.
     pub(super) fn drop_named(&mut self, tables: &[QualifiedName]) {
-        let attached = |table: &&QualifiedName| {
-            self.catalog
-                .relations
-                .get(*table)
-                .is_some_and(|relation| relation.partition_of.is_some())
-        };
-        let leaving: Vec<QualifiedName> = tables.iter().filter(attached).cloned().collect();
-        if !leaving.is_empty() {
-            let count = plural(leaving.len(), "partition is", "partitions are");
-            self.retire(&leaving, &format!("{count} to be dropped"));
-        }
-        self.note_detached();
+        self.retire_named(tables, "to be dropped");
         let known = |table: &&QualifiedName| {
             self.catalog.ledger.of(table).is_some() && self.is_detached(table)
         };
@@ -57,12 +87,22 @@ impl Plan<'_> {
         self.drop_tables(&loose, &format!("{count} to be dropped"));
     }
 
+    fn retire_named(&mut self, tables: &[QualifiedName], what_for: &str) {
+        let leaving: Vec<QualifiedName> =
+            tables.iter().filter(|table| self.is_attached(table)).cloned().collect();
+        if !leaving.is_empty() {
+            let count = plural(leaving.len(), "partition is", "partitions are");
+            self.retire(&leaving, &format!("{count} {what_for}"));
+        }
+        self.note_detached();
+    }
+
     fn expired(&self, range: &Range) -> Result<Vec<QualifiedName>, Finding> {
         let members = members(&self.catalog, self.rule, range)?;
         let Some(now) = range.key_type.point_at(self.moment.now, range.zone) else {
             return Ok(Vec::new());
         };
-        let expired = expired(self.rule, range, &members, now);
+        let expired = expired(&self.catalog, self.rule, range, &members, now);
         Ok(expired.into_iter().map(|member| member.name.clone()).collect())
     }
 
@@ -104,17 +144,20 @@ impl Plan<'_> {
                 Some((table.clone(), partition.bound.clone()))
             })
             .collect();
-        let mut steps = Vec::new();
-        if !self.catalog.ledger.exists {
-            let action = Action::Partition(PartitionAction::PrepareLedger);
-            steps.push(self.frame.short(action, Vec::new()));
-        }
+        let mut steps = self.ledger_steps();
         if !partitions.is_empty() {
             let parent = self.rule.table.clone();
             let action = Action::Partition(PartitionAction::NoteRetiring { parent, partitions });
             steps.push(self.frame.short(action, Vec::new()));
         }
         self.push(self.stage("note what leaves", steps));
+    }
+
+    /// Makes the ledger, where there is none.
+    pub(super) fn ledger_steps(&self) -> Vec<Step> {
+        let action = Action::Partition(PartitionAction::PrepareLedger);
+        let step = (!self.catalog.ledger.exists).then(|| self.frame.short(action, Vec::new()));
+        step.into_iter().collect()
     }
 
     /// Concurrently, which stops nobody. PostgreSQL refuses that where there is a DEFAULT
@@ -171,18 +214,30 @@ impl Plan<'_> {
         self.catalog.relations.get(table).is_some_and(|relation| relation.partition_of.is_none())
     }
 
+    fn is_attached(&self, table: &QualifiedName) -> bool {
+        self.catalog.relations.get(table).is_some_and(|relation| relation.partition_of.is_some())
+    }
+
     /// Detached tables whose grace is over.
     fn past_grace(&self) -> Vec<QualifiedName> {
         let grace = self.rule.written.grace;
         let over = |progress: RetiredProgress| match progress {
-            RetiredProgress::Retiring => false,
+            RetiredProgress::Retiring | RetiredProgress::Restored => false,
             RetiredProgress::DetachedNow => grace.0 == 0,
             RetiredProgress::DetachedAt(at) => {
                 let since = (self.moment.now - at).num_milliseconds();
                 u64::try_from(since).is_ok_and(|since| since >= grace.0)
             }
         };
-        let due = self.retired().filter(|(table, since)| over(*since) && self.is_detached(table));
+        let safe = |table: &QualifiedName| match self.rule.written.expiry {
+            Expiry::Archive => {
+                self.catalog.ledger.of(table).is_some_and(|retired| retired.archived)
+            }
+            Expiry::Detach | Expiry::Drop => true,
+        };
+        let due = self
+            .retired()
+            .filter(|(table, since)| over(*since) && self.is_detached(table) && safe(table));
         due.map(|(table, _)| table.clone()).collect()
     }
 
@@ -198,7 +253,11 @@ impl Plan<'_> {
         }
         let step = |table: &QualifiedName| {
             let locks = vec![lock(LockMode::AccessExclusive, table)];
-            let action = PartitionAction::Drop { tables: vec![table.clone()] };
+            let archived = self.catalog.ledger.of(table).is_some_and(|retired| retired.archived);
+            let action = match archived {
+                true => PartitionAction::DropArchived { table: table.clone() },
+                false => PartitionAction::Drop { tables: vec![table.clone()] },
+            };
             self.frame.short(Action::Partition(action), locks)
         };
         let steps: Vec<Step> = tables.iter().map(step).collect();

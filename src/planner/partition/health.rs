@@ -73,7 +73,7 @@ pub fn health(
     match &rule.scheme {
         Scheme::Range(range) => {
             let members = members(catalog, rule, range)?;
-            health.range(rule, range, &members, now);
+            health.range(catalog, rule, range, &members, now);
         }
         Scheme::Hash { .. } | Scheme::List | Scheme::Unruled => {
             let missing = super::create::missing_count(rule, catalog)?;
@@ -101,7 +101,9 @@ fn drop_overdue(rule: &Rule<'_>, catalog: &Catalog, now: DateTime<Utc>) -> usize
         Expiry::Drop | Expiry::Archive => retired
             .filter(|retired| match retired.progress {
                 RetiredProgress::DetachedAt(at) => (now - at).num_milliseconds() >= grace,
-                RetiredProgress::Retiring | RetiredProgress::DetachedNow => false,
+                RetiredProgress::Retiring
+                | RetiredProgress::DetachedNow
+                | RetiredProgress::Restored => false,
             })
             .count(),
     }
@@ -136,7 +138,14 @@ impl Health {
         }
     }
 
-    fn range(&mut self, rule: &Rule<'_>, range: &Range, members: &Members<'_>, now: DateTime<Utc>) {
+    fn range(
+        &mut self,
+        catalog: &Catalog,
+        rule: &Rule<'_>,
+        range: &Range,
+        members: &Members<'_>,
+        now: DateTime<Utc>,
+    ) {
         self.pending_detaches = members.pending.len();
         if let Some((name, _)) = members.pending.first() {
             let message = format!("the detach of {name} was interrupted");
@@ -144,7 +153,8 @@ impl Health {
         }
         let Some(now) = range.key_type.point_at(now, range.zone) else { return };
         self.runway(range, members, now);
-        self.overdue(rule, range, members, now);
+        self.retention_overdue = expired(catalog, rule, range, members, now).len();
+        self.say_of_retention();
         self.inner_gaps(members, now);
         self.drift(range, members);
     }
@@ -173,8 +183,7 @@ impl Health {
         }
     }
 
-    fn overdue(&mut self, rule: &Rule<'_>, range: &Range, members: &Members<'_>, now: Point) {
-        self.retention_overdue = expired(rule, range, members, now).len();
+    fn say_of_retention(&mut self) {
         if self.retention_overdue > 0 {
             let count = plural(self.retention_overdue, "partition is", "partitions are");
             let message = format!("{count} past the retention");
@@ -229,8 +238,10 @@ impl Health {
     }
 }
 
-/// Partitions that are wholly older than the retention: their upper bound is not inside.
+/// Partitions that are wholly older than the retention: their upper bound is not inside. What was
+/// brought back from its archive stays.
 pub fn expired<'m>(
+    catalog: &Catalog,
     rule: &Rule<'_>,
     range: &Range,
     members: &'m Members<'m>,
@@ -238,7 +249,10 @@ pub fn expired<'m>(
 ) -> Vec<&'m Member<'m>> {
     let cutoff = rule.written.retention.and_then(|span| range.grid.minus(now, span));
     let Some(cutoff) = cutoff else { return Vec::new() };
-    members.ranges.iter().filter(|m| m.bound.upper() <= Limit::At(cutoff)).collect()
+    let old = |member: &&Member<'_>| {
+        member.bound.upper() <= Limit::At(cutoff) && !catalog.ledger.is_restored(member.name)
+    };
+    members.ranges.iter().filter(old).collect()
 }
 
 /// A partition as people look at it.
@@ -261,6 +275,8 @@ pub struct Portrayed {
 pub enum State {
     /// Past the retention.
     Expired,
+    /// Back from its archive.
+    Restored,
     /// Over, and kept.
     Past,
     /// Holds this moment.
@@ -278,6 +294,7 @@ impl State {
     pub fn word(self) -> &'static str {
         match self {
             State::Expired => "expired",
+            State::Restored => "restored",
             State::Past => "past",
             State::Present => "present",
             State::Ahead => "ahead",
@@ -290,7 +307,7 @@ impl State {
     pub fn fill(self) -> char {
         match self {
             State::Expired => '░',
-            State::Past => '▓',
+            State::Past | State::Restored => '▓',
             State::Present => '█',
             State::Ahead => '▒',
             State::Default | State::Leaving => '·',
@@ -308,7 +325,7 @@ pub fn portrait(
     let members = members(catalog, rule, range)?;
     let Some(now) = range.key_type.point_at(now, range.zone) else { return Ok(None) };
     let expired: Vec<&QualifiedName> =
-        expired(rule, range, &members, now).iter().map(|member| member.name).collect();
+        expired(catalog, rule, range, &members, now).iter().map(|member| member.name).collect();
     let instant = |limit: Limit| match limit {
         Limit::At(point) => range.key_type.instant_of(point, range.zone),
         Limit::Min | Limit::MinusInfinity | Limit::Infinity | Limit::Max => None,
@@ -319,6 +336,7 @@ pub fn portrait(
         .map(|member| {
             let (from, to) = (member.bound.lower(), member.bound.upper());
             let state = match () {
+                () if catalog.ledger.is_restored(member.name) => State::Restored,
                 () if expired.contains(&member.name) => State::Expired,
                 () if to <= Limit::At(now) => State::Past,
                 () if from > Limit::At(now) => State::Ahead,

@@ -24,6 +24,7 @@ mod create;
 mod expire;
 pub mod health;
 pub mod members;
+mod restore;
 pub mod rule;
 
 #[cfg(test)]
@@ -51,6 +52,21 @@ pub enum Scope<'a> {
     Create,
     /// Take these partitions away now, or these tables that were partitions, rule or not.
     Drop(&'a [QualifiedName]),
+    /// Detach these partitions, where they are attached still, and archive them.
+    Archive(&'a [QualifiedName]),
+    /// Bring a partition back from its archive.
+    Restore(&'a Restoration),
+}
+
+/// A partition to bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restoration {
+    /// What it will be called.
+    pub name: QualifiedName,
+    /// `FOR VALUES …`
+    pub bound: String,
+    /// The archive's name.
+    pub archive: String,
 }
 
 /// What has to be asked of the database before a rule can be planned.
@@ -76,8 +92,13 @@ pub fn questions(
     rule: &Rule<'_>,
     catalog: &Catalog,
     now: DateTime<Utc>,
+    scope: Scope<'_>,
 ) -> Result<Questions, Finding> {
-    create::questions(rule, catalog, now)
+    match scope {
+        Scope::Rotate | Scope::Create => create::questions(rule, catalog, now),
+        Scope::Drop(_) | Scope::Archive(_) => Ok(Questions::default()),
+        Scope::Restore(restoration) => restore::questions(rule, catalog, restoration),
+    }
 }
 
 /// Plans what is left to do for a rule.
@@ -96,7 +117,7 @@ pub fn plan(
         frame: Frame { title, limits: moment.limits, settings: Vec::new() },
         severity: match scope {
             Scope::Rotate | Scope::Create => Severity::Warning,
-            Scope::Drop(_) => Severity::Error,
+            Scope::Drop(_) | Scope::Archive(_) | Scope::Restore(_) => Severity::Error,
         },
         catalog: catalog.clone(),
         stages: Vec::new(),
@@ -132,6 +153,8 @@ impl Plan<'_> {
             (Scope::Rotate, Scheme::Hash { .. } | Scheme::List | Scheme::Unruled)
             | (Scope::Create, _) => self.create()?,
             (Scope::Drop(tables), _) => self.drop_named(tables),
+            (Scope::Archive(tables), _) => self.archive_named(tables),
+            (Scope::Restore(restoration), _) => self.restore(restoration)?,
         }
         Ok(())
     }

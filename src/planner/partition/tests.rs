@@ -179,7 +179,7 @@ fn a_default_partition_is_proven_empty_first() {
     let rule = PartitionRule { ahead: 1, ..rule() };
     let now = at("2026-01-20T00:00:00Z");
     let resolved = resolve(&rule, &catalog).unwrap();
-    let asked = questions(&resolved, &catalog, now).unwrap();
+    let asked = questions(&resolved, &catalog, now, Scope::Rotate).unwrap();
     let condition =
         "k IS NULL OR k < '2026-01-15 00:00:00+00' OR k >= '2026-03-01 00:00:00+00'".to_string();
     assert_eq!(asked.default, Some((name("public.odd_0"), condition)));

@@ -1,0 +1,153 @@
+//! Steps that are more than SQL: archiving a table, dropping what is archived, restoring it.
+//!
+//! Each looks first how far an earlier try came, so that it can be run again after any stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::archive::manifest::{Manifest, archive_name, manifest_file};
+use crate::archive::store::Store;
+use crate::archive::{self, Progress, Source};
+use crate::error::{Error, Kind, Result};
+use crate::model::archive::Lineage;
+use crate::model::ident::QualifiedName;
+use crate::model::units::Millis;
+use crate::pg::archive::has_rows;
+use crate::pg::failure::Failure;
+use crate::pg::partitions::{exists, manifest_of};
+use crate::pg::session::Session;
+use crate::runbook::partition::{
+    NewPartition, PartitionAction, note_archived, note_dropped, note_restored,
+};
+
+/// What such a step works with.
+pub struct Tools<'a> {
+    /// Where archives are; `None` where the profile names no place.
+    pub store: Option<&'a Store>,
+    /// Becomes true when somebody wants the run to end.
+    pub stopped: &'a AtomicBool,
+    /// How long to queue for a lock.
+    pub lock_timeout: Millis,
+}
+
+/// Runs the action, if it is one of these.
+pub fn run(
+    session: &mut Session,
+    action: &PartitionAction,
+    tools: &Tools<'_>,
+) -> Option<std::result::Result<(), Failure>> {
+    let result = match action {
+        PartitionAction::Archive { table, lineage } => {
+            archive_table(session, table, lineage, tools)
+        }
+        PartitionAction::DropArchived { table } => drop_archived(session, table, tools),
+        PartitionAction::Restore { new, archive } => restore(session, new, archive, tools),
+        PartitionAction::PrepareLedger
+        | PartitionAction::Create(_)
+        | PartitionAction::Analyze { .. }
+        | PartitionAction::AddProof { .. }
+        | PartitionAction::ValidateProof { .. }
+        | PartitionAction::DropProof { .. }
+        | PartitionAction::NoteRetiring { .. }
+        | PartitionAction::DetachConcurrently { .. }
+        | PartitionAction::Detach { .. }
+        | PartitionAction::NoteDetached { .. }
+        | PartitionAction::Drop { .. } => return None,
+    };
+    if result.is_err() {
+        session.roll_back();
+    }
+    Some(result.map_err(|error| Failure::told(&error)))
+}
+
+impl<'a> Tools<'a> {
+    fn store(&self) -> Result<&'a Store> {
+        self.store.ok_or_else(|| {
+            Error::usage("the profile names no place for archives").hint("set archive.to")
+        })
+    }
+
+    /// Ends a transfer when somebody asks pgtune to stop.
+    fn watch(&self) -> impl FnMut(Progress) -> Result<()> + 'a {
+        let stopped = self.stopped;
+        move |_| match stopped.load(Ordering::Relaxed) {
+            true => Err(Error::new(Kind::Interrupted, "interrupted")),
+            false => Ok(()),
+        }
+    }
+
+    /// Begins a transaction whose locks others do not queue behind for long.
+    fn begin(&self, session: &mut Session) -> Result<()> {
+        run_sql(session, &format!("BEGIN; SET LOCAL lock_timeout = '{}'", self.lock_timeout))
+    }
+}
+
+fn run_sql(session: &mut Session, sql: &str) -> Result<()> {
+    session.run(sql).map_err(|failure| failure.explain("cannot go on"))
+}
+
+/// Writes the rows, reads them back from the store, and writes that into the ledger. What an
+/// earlier try has written counts if the table still holds just that.
+fn archive_table(
+    session: &mut Session,
+    table: &QualifiedName,
+    lineage: &Lineage,
+    tools: &Tools<'_>,
+) -> Result<()> {
+    let store = tools.store()?;
+    let name = archive_name(table, Some(lineage), "");
+    let manifest = if store.exists(&manifest_file(&name))? {
+        let manifest = archive::read_manifest(store, &name)?;
+        tools.begin(session)?;
+        archive::unchanged(session, &manifest, table).map_err(|error| {
+            error.hint(format!("{store} holds an older archive {name}: move it elsewhere"))
+        })?;
+        session.roll_back();
+        manifest
+    } else {
+        let source = Source { table: table.clone(), lineage: Some(lineage.clone()) };
+        archive::write(session, store, &source, &mut tools.watch())?
+    };
+    archive::verify(store, &manifest, &mut tools.watch())?;
+    run_sql(session, &note_archived(table, &manifest.name, &manifest.to_json()))
+}
+
+/// Drops a table if its archive is there and the table holds just what was archived: compared in
+/// the transaction of the drop, while nobody can write.
+fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>) -> Result<()> {
+    let store = tools.store()?;
+    let (name, text) = manifest_of(session, table)?;
+    let noted = Manifest::from_json(&name, &text)?;
+    let stored = archive::read_manifest(store, &name)?;
+    if noted != stored || !store.exists(&stored.rows_file())? {
+        let message = format!("{store} does not hold what was archived as {name}");
+        return Err(Error::new(Kind::Answer, message));
+    }
+    tools.begin(session)?;
+    archive::unchanged(session, &stored, table)?;
+    let tables = std::slice::from_ref(table);
+    run_sql(session, &format!("{}; DROP TABLE {table}; COMMIT", note_dropped(tables)))
+}
+
+/// Makes the table, loads it, lets the server compare, and attaches it.
+fn restore(
+    session: &mut Session,
+    new: &NewPartition,
+    archive: &str,
+    tools: &Tools<'_>,
+) -> Result<()> {
+    let store = tools.store()?;
+    let manifest = archive::read_manifest(store, archive)?;
+    if !exists(session, &new.name)? {
+        tools.begin(session)?;
+        run_sql(session, &format!("{}; COMMIT", new.create_sql().join("; ")))?;
+    }
+    if has_rows(session, &new.name)? {
+        tools.begin(session)?;
+        archive::unchanged(session, &manifest, &new.name)?;
+        session.roll_back();
+    } else {
+        archive::load(session, store, &manifest, &new.name, &mut tools.watch())?;
+    }
+    tools.begin(session)?;
+    run_sql(session, &format!("{}; {}; COMMIT", new.attach_sql(), note_restored(new)))
+}
