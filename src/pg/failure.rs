@@ -66,6 +66,11 @@ impl Failure {
         Failure { code: String::new(), message, details: Vec::new(), hint: None, position: None }
     }
 
+    /// Whether a detach was begun before and has to be finished.
+    pub fn is_half_done(&self) -> bool {
+        self.code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE.code()
+    }
+
     /// Whether to try again. The only place in the program that judges an SQLSTATE.
     pub fn verdict(&self) -> Verdict {
         match self.code.as_str() {

@@ -16,6 +16,7 @@ mod history;
 mod locks;
 mod lookalikes;
 mod oracle;
+mod partitions;
 mod project;
 mod refinery;
 mod server;

@@ -1,17 +1,20 @@
 //! `pgtune partitions rotate` and `create`: brings every rule up to date.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Kind, Result};
-use crate::executor::Crew;
-use crate::model::finding::{Finding, has_errors};
+use crate::executor::event::Event;
+use crate::executor::{self, Crew};
+use crate::model::finding::{Finding, Severity, has_errors};
 use crate::model::units::{Millis, human_duration, plural};
 use crate::pg::server;
 use crate::pg::session::Session;
 use crate::planner::Planned;
 use crate::planner::partition::Scope;
+use crate::profile::Limits;
 use crate::profile::partitions::PartitionRule;
 use crate::report::{Report, Table};
 use crate::runbook::Runbook;
@@ -20,7 +23,7 @@ use crate::runbook::partition::{Hazard, PartitionAction};
 use crate::runbook::print;
 use crate::ui::progress;
 
-use super::look::{Sight, Terms, look, parse_as_of, plan, rules};
+use super::look::{Sight, Terms, look, parse_as_of, plan, rules, withdraw};
 use crate::cli::context::Context;
 use crate::cli::converge::repeat;
 use crate::cli::database::Database;
@@ -117,8 +120,10 @@ fn run(context: &Context, args: CommonArgs, terms: Terms<'_>) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.as_of)?;
-    let planned: Vec<Planned> =
-        rules.iter().map(|rule| plan(&mut session, &sight, rule, &terms)).collect::<Result<_>>()?;
+    let planned: Vec<Planned> = rules
+        .iter()
+        .map(|rule| plan(&mut session, &sight, rule, &terms).unwrap_or_else(|e| refused(rule, &e)))
+        .collect();
     let whole = together(&planned);
     if args.dry_run {
         return dry_run(context, &whole, args.sql);
@@ -138,6 +143,13 @@ fn run(context: &Context, args: CommonArgs, terms: Terms<'_>) -> Result<()> {
     let steps = whole.runbook.step_count();
     let outcomes = apply(context, &database, session, &rules, &terms, &args, steps)?;
     report(context, outcomes, &human_duration(begin.elapsed()))
+}
+
+/// A rule that cannot even be planned stops no other.
+fn refused(rule: &PartitionRule, error: &Error) -> Planned {
+    let finding =
+        Finding::new("rule-failed", Severity::Error, rule.table.clone(), error.message.clone());
+    Planned { findings: vec![finding], ..Planned::default() }
 }
 
 /// All rules' stages, one after the other.
@@ -204,7 +216,13 @@ fn apply(
             Ok(planned)
         };
         let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut observe);
-        outcome.error = result.err();
+        outcome.error = result.err().map(|error| {
+            let withdrawn = withdraw_proofs(database, rule, terms, &mut crew, &mut observe);
+            match withdrawn {
+                Ok(()) => error,
+                Err(_) => error.hint("the next run takes pgtune's check off the DEFAULT partition"),
+            }
+        });
         let interrupted = outcome.error.as_ref().is_some_and(|e| e.kind == Kind::Interrupted);
         outcomes.push(outcome);
         if interrupted {
@@ -213,6 +231,32 @@ fn apply(
     }
     Ok(outcomes)
 }
+
+/// After a failure, also after a stop: a proof left behind would keep rows out of the DEFAULT
+/// partition.
+fn withdraw_proofs(
+    database: &Database,
+    rule: &PartitionRule,
+    terms: &Terms<'_>,
+    crew: &mut Crew<'_>,
+    observe: &mut dyn FnMut(&Event),
+) -> Result<()> {
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+    let limits = Limits {
+        lock_deadline: terms.limits.lock_deadline.min(WITHDRAWAL_DEADLINE),
+        ..terms.limits.clone()
+    };
+    // Where the server is gone, the error says so.
+    let Ok(sight) = look(&mut crew.sessions[0], database, None) else { return Ok(()) };
+    let runbook = withdraw(&sight, rule, &limits);
+    let stopped = std::mem::replace(&mut crew.stopped, &GO_ON);
+    let result = executor::run(&runbook.stages, crew, observe);
+    crew.stopped = stopped;
+    result
+}
+
+/// How long to go on trying to take a proof back.
+const WITHDRAWAL_DEADLINE: Millis = Millis(20_000);
 
 /// A rule takes two rounds, more where others change the table meanwhile.
 const ROUNDS_MAX: usize = 20;
@@ -234,7 +278,8 @@ impl Outcome {
                 | PartitionAction::ValidateProof { .. }
                 | PartitionAction::DropProof { .. }
                 | PartitionAction::NoteRetiring { .. }
-                | PartitionAction::NoteDetached { .. } => {}
+                | PartitionAction::NoteDetached { .. }
+                | PartitionAction::NoteAttached { .. } => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::model::ident::QualifiedName;
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
 use crate::model::time_key::Limit;
-use crate::model::units::plural;
+use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
 use crate::profile::partitions::Expiry;
 use crate::runbook::Step;
@@ -18,6 +18,7 @@ use crate::runbook::partition::{Hazard, PartitionAction};
 
 impl Plan<'_> {
     pub(super) fn expire(&mut self, range: &Range) -> Result<(), Finding> {
+        self.note_attached();
         self.retire(range)?;
         self.note_detached();
         self.drop_old();
@@ -109,7 +110,14 @@ impl Plan<'_> {
             None => {
                 let partition = partition.clone();
                 let action = PartitionAction::DetachConcurrently { parent, partition };
-                self.frame.patient(Action::Partition(action), locks)
+                let action = Action::Partition(action);
+                if parent_relation.references.is_empty() {
+                    return self.frame.patient(action, locks);
+                }
+                // Writers of a referenced table queue behind its lock: it must not wait for long.
+                let mut step = self.frame.short(action, locks);
+                step.limits.statement_timeout = Millis(0);
+                step
             }
             Some((default, _)) => {
                 locks.push(lock(LockMode::AccessExclusive, default));
@@ -117,6 +125,22 @@ impl Plan<'_> {
                 let action = PartitionAction::Detach { parent, partitions };
                 self.frame.short(Action::Partition(action), locks)
             }
+        }
+    }
+
+    /// A table that somebody attached again has not left: when it leaves, its grace begins anew.
+    fn note_attached(&mut self) {
+        let tables: Vec<QualifiedName> = self
+            .retired()
+            .filter(|(table, progress)| {
+                *progress != RetiredProgress::Retiring && !self.is_detached(table)
+            })
+            .map(|(table, _)| table.clone())
+            .collect();
+        if !tables.is_empty() {
+            let action = Action::Partition(PartitionAction::NoteAttached { tables });
+            let step = self.frame.short(action, Vec::new());
+            self.push(self.stage("note what is attached again", vec![step]));
         }
     }
 
