@@ -68,7 +68,8 @@ impl Kept {
                   E'\\n' order by attname, x.grantee, x.privilege_type)
                  from pg_attribute a, aclexplode(attacl) x where attrelid = c.oid),
               (select string_agg(concat_ws(' ', policyname, permissive, roles, cmd,
-                  regexp_replace(qual, '([<>=] )' || c.relname || '\\.', '\\1SELF.', 'g'), with_check),
+                  regexp_replace(qual, '([<>=] )' || c.relname || '\\.', '\\1SELF.', 'g'),
+                  with_check),
                   E'\\n' order by policyname)
                  from pg_policies p where p.tablename = c.relname))
               from pg_class c where oid = $1::text::regclass";
