@@ -37,6 +37,21 @@ impl Kind {
             Kind::Interrupted => 130,
         }
     }
+
+    /// The kind of an exit code.
+    pub fn of_exit_code(code: u8) -> Option<Kind> {
+        const KINDS: [Kind; 8] = [
+            Kind::Answer,
+            Kind::Usage,
+            Kind::Database,
+            Kind::Locked,
+            Kind::Stopped,
+            Kind::System,
+            Kind::Interrupted,
+            Kind::Bug,
+        ];
+        KINDS.into_iter().find(|kind| kind.exit_code() == code)
+    }
 }
 
 /// An error to show: `message` says what happened (a lowercase fragment), `hints` what to do.

@@ -16,7 +16,7 @@ use crate::pg::failure::Failure;
 use crate::pg::partitions::{exists, manifest_of};
 use crate::pg::session::Session;
 use crate::runbook::partition::{
-    NewPartition, PartitionAction, note_archived, note_dropped, note_restored,
+    NewPartition, PartitionAction, note_archived, note_dropped, note_restored, refuse_others,
 };
 
 /// What such a step works with.
@@ -51,6 +51,7 @@ pub fn run(
         | PartitionAction::DetachConcurrently { .. }
         | PartitionAction::Detach { .. }
         | PartitionAction::NoteDetached { .. }
+        | PartitionAction::NoteAttached { .. }
         | PartitionAction::Drop { .. } => return None,
     };
     if result.is_err() {
@@ -125,7 +126,8 @@ fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>
     tools.begin(session)?;
     archive::unchanged(session, &stored, table)?;
     let tables = std::slice::from_ref(table);
-    run_sql(session, &format!("{}; DROP TABLE {table}; COMMIT", note_dropped(tables)))
+    let (refuse, note) = (refuse_others(tables), note_dropped(tables));
+    run_sql(session, &format!("{refuse}; {note}; DROP TABLE {table}; COMMIT"))
 }
 
 /// Makes the table, loads it, lets the server compare, and attaches it.

@@ -57,7 +57,8 @@ pub fn run(
     mut jitter: impl FnMut() -> f64,
     mut tell: impl FnMut(Retry),
 ) -> Result<(), Box<StepFailure>> {
-    let script = step.action.script();
+    let mut script = step.action.script();
+    let mut second_half = second_half(&step.action);
     let begin = Instant::now();
     let mut attempt = 0;
     loop {
@@ -68,6 +69,13 @@ pub fn run(
             None => attempt_once(session, step, &script, lock_timeout, stopped),
         };
         let Err(mut failed) = attempted else { return Ok(()) };
+        if attempt > 0
+            && failed.failure.is_half_done()
+            && let Some(rest) = second_half.take()
+        {
+            script = rest;
+            continue;
+        }
         failed.attempts = attempt + 1;
         failed.left_invalid = clean_up(session, step, &failed.failure);
         let pause = retry::pause(attempt, budget(step), jitter());
@@ -82,6 +90,12 @@ pub fn run(
         tell(Retry { attempts: attempt, pause, reason: failed.failure.message.clone() });
         sleep(pause, stopped);
     }
+}
+
+/// What completes a step whose earlier try was stopped half-way.
+fn second_half(action: &Action) -> Option<Script> {
+    let Action::Partition(action) = action else { return None };
+    action.second_half()
 }
 
 fn budget(step: &Step) -> Millis {

@@ -89,8 +89,8 @@ impl Ledger {
         these.for_each(|retired| retired.progress = RetiredProgress::DetachedNow);
     }
 
-    /// Forgets tables that are no more.
-    pub fn dropped(&mut self, tables: &[QualifiedName]) {
+    /// Forgets tables that are no more, or are partitions again.
+    pub fn forget(&mut self, tables: &[QualifiedName]) {
         self.retired.retain(|retired| !tables.contains(&retired.table));
     }
 }

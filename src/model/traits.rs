@@ -32,8 +32,24 @@ pub struct Traits {
     /// Columns with a statistics target of their own.
     pub statistics: Vec<(Ident, i32)>,
     /// Publications that name the newest partition itself.
-    pub publications: Vec<Ident>,
+    pub publications: Vec<Publication>,
+    /// Whether the parent has an identity column.
+    pub identity: bool,
 }
+
+/// A publication that names a table, and what it shows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Its name.
+    pub name: Ident,
+    /// Some columns only; `None` means all.
+    pub columns: Option<Vec<Ident>>,
+    /// Some rows only: `WHERE`.
+    pub filter: Option<String>,
+}
+
+/// An expression that may name its own table: the pieces between which the name stands.
+pub type Expression = Vec<String>;
 
 /// Rights of one role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +77,7 @@ pub struct Policy {
     /// For whom; none means PUBLIC.
     pub roles: Vec<Ident>,
     /// USING
-    pub using: Option<String>,
+    pub using: Option<Expression>,
     /// WITH CHECK
-    pub check: Option<String>,
+    pub check: Option<Expression>,
 }

@@ -4,6 +4,9 @@ use postgres::error::{ErrorPosition, SqlState};
 
 use crate::error::{Error, Kind};
 
+/// Begins the codes of failures that are no server's; the exit code follows.
+const OWN_CODE: &str = "PT";
+
 /// A statement's failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -60,17 +63,17 @@ impl Failure {
     /// code is none of PostgreSQL's own where nothing is to be said of it.
     pub fn told(error: &Error) -> Failure {
         let code = match error.kind {
-            Kind::Locked => "55P03",
-            Kind::Interrupted => "57014",
-            Kind::Answer
+            Kind::Locked => "55P03".to_string(),
+            Kind::Interrupted => "57014".to_string(),
+            kind @ (Kind::Answer
             | Kind::Usage
             | Kind::Database
             | Kind::Stopped
             | Kind::System
-            | Kind::Bug => "PT000",
+            | Kind::Bug) => format!("{OWN_CODE}{:03}", kind.exit_code()),
         };
         Failure {
-            code: code.to_string(),
+            code,
             message: error.message.clone(),
             details: error.causes(),
             hint: error.hints.first().cloned(),
@@ -92,6 +95,11 @@ impl Failure {
             source = cause.source();
         }
         Failure { code: String::new(), message, details: Vec::new(), hint: None, position: None }
+    }
+
+    /// Whether a detach was begun before and has to be finished.
+    pub fn is_half_done(&self) -> bool {
+        self.code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE.code()
     }
 
     /// Whether to try again. The only place in the program that judges an SQLSTATE.
@@ -120,11 +128,16 @@ impl Failure {
 
     /// As an error to show; `doing` says what was being done.
     pub fn explain(&self, doing: &str) -> Error {
-        let kind = match self.verdict() {
-            Verdict::Retry => Kind::Locked,
-            Verdict::Cancelled | Verdict::Gone | Verdict::Fatal => Kind::Database,
+        let own = self.code.strip_prefix(OWN_CODE).and_then(|code| code.parse().ok());
+        let kind = match (self.verdict(), own.and_then(Kind::of_exit_code)) {
+            (_, Some(kind)) => kind,
+            (Verdict::Retry, None) => Kind::Locked,
+            (Verdict::Cancelled | Verdict::Gone | Verdict::Fatal, None) => Kind::Database,
         };
-        let code = if self.code.is_empty() { String::new() } else { format!(" ({})", self.code) };
+        let code = match self.code.as_str() {
+            code if code.is_empty() || own.is_some() => String::new(),
+            code => format!(" ({code})"),
+        };
         let mut error = Error::new(kind, format!("{doing}: {}{code}", self.message));
         if !self.details.is_empty() {
             error = error.caused_by(self.details.join("; "));

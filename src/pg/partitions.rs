@@ -13,6 +13,7 @@ use crate::model::ident::{Ident, QualifiedName, parse_name};
 use crate::model::ledger::{Ledger, Retired, RetiredProgress};
 use crate::model::traits::Traits;
 use crate::runbook::partition::LEDGER_TABLE;
+use crate::sql::self_name;
 
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
@@ -77,17 +78,24 @@ pub fn traits(
         .map_err(explain)?;
     rows.iter()
         .map(|row| {
-            let traits = serde_json::from_str(row.get(1)).map_err(|error| {
+            let mut traits: Traits = serde_json::from_str(row.get(1)).map_err(|error| {
                 Error::new(Kind::Bug, "cannot read what partitions have to have").caused_by(error)
             })?;
-            Ok((qualified(row.get(0))?, traits))
+            let parent = qualified(row.get(0))?;
+            for policy in &mut traits.policies {
+                for expression in policy.using.iter_mut().chain(&mut policy.check) {
+                    *expression = self_name::split(&expression.concat(), &parent.name);
+                }
+            }
+            Ok((parent, traits))
         })
         .collect()
 }
 
-/// Whether a table holds a row for which `condition` does not hold. Stops at the first.
+/// Whether a table, or a partition of it, holds a row for which `condition` does not hold. Stops at
+/// the first.
 pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &str) -> Result<bool> {
-    let sql = format!("select exists (select from only {table} where not ({condition}))");
+    let sql = format!("select exists (select from {table} where not ({condition}))");
     let rows = session
         .query(&sql, &[])
         .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;

@@ -23,7 +23,8 @@ pub fn text(metrics: &[Metric], rules: usize) -> String {
         }
     }
     let name = "pgtune_partitions_rules";
-    let _ = write!(out, "# HELP {name} Rules of the profile\n# TYPE {name} gauge\n{name} {rules}");
+    let _ =
+        writeln!(out, "# HELP {name} Rules of the profile\n# TYPE {name} gauge\n{name} {rules}");
     out
 }
 
@@ -48,7 +49,7 @@ mod tests {
             text(&metrics, 2),
             "# HELP a Help\n# TYPE a gauge\na{table=\"x.\\\"y\\\\\\\"\"} 1.5\n# HELP \
              pgtune_partitions_rules Rules of the profile\n# TYPE pgtune_partitions_rules \
-             gauge\npgtune_partitions_rules 2"
+             gauge\npgtune_partitions_rules 2\n"
         );
     }
 }

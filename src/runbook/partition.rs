@@ -99,6 +99,11 @@ pub enum PartitionAction {
         /// The tables.
         tables: Vec<QualifiedName>,
     },
+    /// Forget tables that somebody attached again: what leaves later, leaves anew.
+    NoteAttached {
+        /// The tables.
+        tables: Vec<QualifiedName>,
+    },
     /// `DROP TABLE` of tables that were detached, and a note of it.
     Drop {
         /// The tables.
@@ -144,9 +149,7 @@ impl PartitionAction {
     pub fn script(&self) -> Script {
         match self {
             PartitionAction::PrepareLedger => Script::transaction(create_ledger()),
-            PartitionAction::Create(new) => {
-                Script::own([new.create_sql(), vec![new.attach_sql()]].concat())
-            }
+            PartitionAction::Create(new) => Script::own(new.sql()),
             PartitionAction::Analyze { tables } => {
                 Script::alone(format!("ANALYZE {}", list(tables)))
             }
@@ -181,10 +184,23 @@ impl PartitionAction {
             PartitionAction::NoteDetached { tables } => {
                 Script::transaction(vec![note(tables, "detached_at")])
             }
-            PartitionAction::Drop { tables } => {
-                Script::own(vec![note_dropped(tables), format!("DROP TABLE {}", list(tables))])
-            }
+            PartitionAction::NoteAttached { tables } => Script::transaction(vec![forget(tables)]),
+            PartitionAction::Drop { tables } => Script::own(vec![
+                format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", list(tables)),
+                refuse_others(tables),
+                note_dropped(tables),
+                format!("DROP TABLE {}", list(tables)),
+            ]),
         }
+    }
+
+    /// What completes it where a try was stopped half-way, which the server says with
+    /// `object_not_in_prerequisite_state`: "already pending detach".
+    pub fn second_half(&self) -> Option<Script> {
+        let PartitionAction::DetachConcurrently { parent, partition } = self else { return None };
+        Some(Script::transaction(vec![format!(
+            "ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE"
+        )]))
     }
 
     /// What it does in a line for each table; pgtune's own notes are left out.
@@ -192,7 +208,8 @@ impl PartitionAction {
         match self {
             PartitionAction::PrepareLedger
             | PartitionAction::NoteRetiring { .. }
-            | PartitionAction::NoteDetached { .. } => Vec::new(),
+            | PartitionAction::NoteDetached { .. }
+            | PartitionAction::NoteAttached { .. } => Vec::new(),
             PartitionAction::Create(new) => vec![format!("create {} {}", new.name, new.bound)],
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
             PartitionAction::Archive { table, .. } => {
@@ -218,7 +235,8 @@ impl PartitionAction {
         Some(match self {
             PartitionAction::PrepareLedger
             | PartitionAction::NoteRetiring { .. }
-            | PartitionAction::NoteDetached { .. } => return None,
+            | PartitionAction::NoteDetached { .. }
+            | PartitionAction::NoteAttached { .. } => return None,
             PartitionAction::Create(_) => "create a partition and attach it",
             PartitionAction::Analyze { .. } => "analyze new partitions",
             PartitionAction::AddProof { .. } => "add a check to the DEFAULT partition, not valid",
@@ -252,6 +270,9 @@ impl PartitionAction {
             PartitionAction::Detach { partitions, .. } => format!("detach {}", some(partitions)),
             PartitionAction::NoteDetached { tables } => {
                 format!("note that {} is detached", some(tables))
+            }
+            PartitionAction::NoteAttached { tables } => {
+                format!("note that {} is attached again", some(tables))
             }
             PartitionAction::Drop { tables } => format!("drop {}", some(tables)),
             PartitionAction::Archive { table, .. } => format!("archive {table}"),
@@ -288,14 +309,15 @@ impl PartitionAction {
                 partitions.iter().for_each(|partition| detach(catalog, partition));
             }
             PartitionAction::NoteDetached { tables } => catalog.ledger.detached(tables),
+            PartitionAction::NoteAttached { tables } => catalog.ledger.forget(tables),
             PartitionAction::Drop { tables } => {
                 tables.iter().for_each(|table| drop(catalog.relations.remove(table)));
-                catalog.ledger.dropped(tables);
+                catalog.ledger.forget(tables);
             }
             PartitionAction::Archive { table, .. } => catalog.ledger.archived(table),
             PartitionAction::DropArchived { table } => {
                 catalog.relations.remove(table);
-                catalog.ledger.dropped(std::slice::from_ref(table));
+                catalog.ledger.forget(std::slice::from_ref(table));
             }
             PartitionAction::Restore { new, .. } => {
                 new.apply(catalog);
@@ -309,20 +331,36 @@ impl NewPartition {
     /// Made beside its parent, which readers and writers do not notice; ATTACH then takes SHARE
     /// UPDATE EXCLUSIVE on the parent and finds all it needs (manual, ALTER TABLE, ATTACH
     /// PARTITION). A partition must not have an identity column of its own (PostgreSQL 17).
-    pub fn create_sql(&self) -> Vec<String> {
-        let NewPartition { name, parent, traits, below, .. } = self;
-        let options = traits::options(traits);
-        let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
-        let (by, parts) = match below {
-            None => (String::new(), Vec::new()),
-            Some(below) => {
-                (format!(" PARTITION BY HASH ({})", below.columns()), below.sql(name, &options))
-            }
+    fn sql(&self) -> Vec<String> {
+        let Some(below) = &self.below else {
+            return [self.create_sql(), vec![self.attach_sql()]].concat();
         };
-        // A table that is partitioned itself has no storage.
-        let own_options = if below.is_some() { "" } else { options.as_str() };
-        let mut sql = vec![format!("CREATE TABLE {name} ({like}){by}{own_options}")];
-        sql.extend(parts);
+        let NewPartition { name, parent, traits, .. } = self;
+        // A table that is partitioned itself has no storage, and shows the leaves' changes.
+        let own = Traits { publications: Vec::new(), ..traits.clone() };
+        let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
+        let by = below.columns();
+        let mut sql = vec![format!("CREATE TABLE {name} ({like}) PARTITION BY HASH ({by})")];
+        let mut leaves = below.sql(name, &traits::options(traits));
+        for leaf in &below.partitions {
+            leaves.extend(traits::statements(traits, leaf));
+        }
+        // ATTACH gives an identity column to one level only (`MergeAttributesIntoExisting` in
+        // tablecmds.c, PostgreSQL 17), and DETACH fails where a leaf has none.
+        let (early, late) =
+            if traits.identity { (Vec::new(), leaves) } else { (leaves, Vec::new()) };
+        sql.extend(early);
+        sql.extend(traits::statements(&own, name));
+        sql.push(self.attach_sql());
+        sql.extend(late);
+        sql
+    }
+
+    /// Makes the table alone; not one that is partitioned itself.
+    pub fn create_sql(&self) -> Vec<String> {
+        let NewPartition { name, parent, traits, .. } = self;
+        let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
+        let mut sql = vec![format!("CREATE TABLE {name} ({like}){}", traits::options(traits))];
         sql.extend(traits::statements(traits, name));
         sql
     }
@@ -467,12 +505,33 @@ pub fn note_restored(new: &NewPartition) -> String {
     )
 }
 
+/// Stops a transaction where a name no longer means the table that was detached: somebody may have
+/// renamed it, or attached it again, since the catalog was read.
+pub fn refuse_others(tables: &[QualifiedName]) -> String {
+    let body = format!(
+        "BEGIN IF EXISTS (SELECT FROM pg_class c WHERE c.oid IN ({}) AND (c.relispartition OR NOT \
+         EXISTS (SELECT FROM {LEDGER_TABLE} l WHERE l.relid = c.oid AND l.detached_at IS NOT NULL \
+         AND l.dropped_at IS NULL))) THEN RAISE EXCEPTION 'this is no longer what was \
+         detached, and is not dropped'; END IF; END",
+        regclasses(tables)
+    );
+    format!("DO {}", literal(&body))
+}
+
+fn forget(tables: &[QualifiedName]) -> String {
+    let tables = regclasses(tables);
+    format!("DELETE FROM {LEDGER_TABLE}\n  WHERE relid IN ({tables}) AND dropped_at IS NULL")
+}
+
 /// Sets one time of the rows about tables that still exist.
 fn note(tables: &[QualifiedName], column: &str) -> String {
-    let names: Vec<String> =
-        tables.iter().map(|table| format!("{}::regclass", literal(&table.to_string()))).collect();
     format!(
         "UPDATE {LEDGER_TABLE} SET {column} = now()\n  WHERE relid IN ({}) AND dropped_at IS NULL",
-        names.join(", ")
+        regclasses(tables)
     )
+}
+
+fn regclasses(tables: &[QualifiedName]) -> String {
+    let name = |table: &QualifiedName| format!("{}::regclass", literal(&table.to_string()));
+    tables.iter().map(name).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! The statements that make a new table what a partition has to be.
 
 use crate::model::ident::{Ident, QualifiedName};
-use crate::model::traits::{Grant, Policy, Traits};
+use crate::model::traits::{Expression, Grant, Policy, Publication, Traits};
 
 /// What stands behind the columns in CREATE TABLE: ` USING … WITH (…) TABLESPACE …`, or nothing.
 pub fn options(traits: &Traits) -> String {
@@ -35,11 +35,20 @@ pub fn statements(traits: &Traits, table: &QualifiedName) -> Vec<String> {
     }
     sql.extend(traits.policies.iter().map(|policy| create_policy(policy, table)));
     sql.extend(traits.grants.iter().map(|grant| grant_sql(grant, table)));
-    for publication in &traits.publications {
-        sql.push(format!("ALTER PUBLICATION {} ADD TABLE {table}", publication));
-    }
+    sql.extend(traits.publications.iter().map(|publication| publish(publication, table)));
     if let Some(owner) = &traits.owner {
         sql.push(format!("ALTER TABLE {table} OWNER TO {owner}"));
+    }
+    sql
+}
+
+fn publish(publication: &Publication, table: &QualifiedName) -> String {
+    let mut sql = format!("ALTER PUBLICATION {} ADD TABLE {table}", publication.name);
+    if let Some(columns) = &publication.columns {
+        sql += &format!(" ({})", list(columns));
+    }
+    if let Some(filter) = &publication.filter {
+        sql += &format!(" WHERE ({filter})");
     }
     sql
 }
@@ -58,11 +67,12 @@ fn create_policy(policy: &Policy, table: &QualifiedName) -> String {
     let kind = if *permissive { "PERMISSIVE" } else { "RESTRICTIVE" };
     let roles = if roles.is_empty() { "PUBLIC".to_string() } else { list(roles) };
     let mut sql = format!("CREATE POLICY {name} ON {table} AS {kind} FOR {command} TO {roles}");
+    let about = |expression: &Expression| expression.join(&table.name.to_string());
     if let Some(using) = using {
-        sql += &format!(" USING ({using})");
+        sql += &format!(" USING ({})", about(using));
     }
     if let Some(check) = check {
-        sql += &format!(" WITH CHECK ({check})");
+        sql += &format!(" WITH CHECK ({})", about(check));
     }
     sql
 }

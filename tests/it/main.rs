@@ -17,6 +17,7 @@ mod history;
 mod locks;
 mod lookalikes;
 mod oracle;
+mod partitions;
 mod project;
 mod refinery;
 mod server;

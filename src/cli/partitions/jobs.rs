@@ -1,6 +1,7 @@
 //! Runs what the partition commands plan: shows it, asks, and brings one table after the other
 //! up to date, so that one in trouble stops no other.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -13,14 +14,16 @@ use crate::cli::database::Database;
 use crate::cli::fault;
 use crate::cli::runner::{Runner, take_over};
 use crate::error::{Error, Kind, Result};
-use crate::executor::Crew;
-use crate::model::finding::{Finding, has_errors};
+use crate::executor::event::Event;
+use crate::executor::{self, Crew};
+use crate::model::finding::{Finding, Severity, has_errors};
 use crate::model::units::{Millis, human_duration, plural};
 use crate::pg::server;
 use crate::pg::session::Session;
 use crate::planner::Planned;
 use crate::planner::partition::Scope;
-use crate::profile::partitions::Expiry;
+use crate::profile::Limits;
+use crate::profile::partitions::{Expiry, PartitionRule};
 use crate::report::{Report, Table};
 use crate::runbook::Runbook;
 use crate::runbook::action::Action;
@@ -28,7 +31,7 @@ use crate::runbook::partition::{Hazard, PartitionAction};
 use crate::runbook::print;
 use crate::ui::progress;
 
-use super::look::{Job, Sight, Terms, look, parse_as_of, plan};
+use super::look::{Job, Sight, Terms, look, parse_as_of, plan, withdraw};
 
 /// What all commands that change partitions take.
 #[derive(Debug, clap::Args)]
@@ -69,15 +72,17 @@ pub fn run(
     terms: &Terms<'_>,
     args: &CommonArgs,
 ) -> Result<()> {
-    let mut planned = |terms: &Terms<'_>| -> Result<Planned> {
-        let plans = jobs.iter().map(|job| plan(&mut session, &sight, job, terms));
-        Ok(together(&plans.collect::<Result<Vec<_>>>()?))
+    let mut planned = |terms: &Terms<'_>| {
+        let plans = jobs.iter().map(|job| {
+            plan(&mut session, &sight, job, terms).unwrap_or_else(|error| refused(job, &error))
+        });
+        together(&plans.collect::<Vec<_>>())
     };
-    let whole = planned(terms)?;
+    let whole = planned(terms);
     if args.dry_run {
         // The runbook as it would be if all were allowed; the findings say what is not.
         let allowed = Hazard::value_variants().iter().copied().collect();
-        let all = planned(&Terms { limits: terms.limits, allowed })?;
+        let all = planned(&Terms { limits: terms.limits, allowed });
         return dry_run(context, &Planned { runbook: all.runbook, ..whole }, args.sql);
     }
     if whole.runbook.is_empty() {
@@ -97,6 +102,13 @@ pub fn run(
     let steps = whole.runbook.step_count();
     let outcomes = apply(context, &database, crew, (jobs, terms, args.as_of), steps)?;
     report(context, outcomes, &human_duration(begin.elapsed()))
+}
+
+/// A table that cannot even be planned stops no other.
+fn refused(job: &Job<'_>, error: &Error) -> Planned {
+    let (table, message) = (job.written.table.clone(), error.message.clone());
+    let finding = Finding::new("rule-failed", Severity::Error, table, message);
+    Planned { findings: vec![finding], ..Planned::default() }
 }
 
 /// All rules' stages, one after the other.
@@ -162,7 +174,13 @@ fn apply(
             Ok(planned)
         };
         let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut observe);
-        outcome.error = result.err();
+        outcome.error = result.err().map(|error| {
+            let withdrawn = withdraw_proofs(database, job.written, terms, &mut crew, &mut observe);
+            match withdrawn {
+                Ok(()) => error,
+                Err(_) => error.hint("the next run takes pgtune's check off the DEFAULT partition"),
+            }
+        });
         let interrupted = outcome.error.as_ref().is_some_and(|e| e.kind == Kind::Interrupted);
         outcomes.push(outcome);
         if interrupted {
@@ -172,12 +190,41 @@ fn apply(
     Ok(outcomes)
 }
 
+/// After a failure, also after a stop: a proof left behind would keep rows out of the DEFAULT
+/// partition.
+fn withdraw_proofs(
+    database: &Database,
+    rule: &PartitionRule,
+    terms: &Terms<'_>,
+    crew: &mut Crew<'_>,
+    observe: &mut dyn FnMut(&Event),
+) -> Result<()> {
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+    let limits = Limits {
+        lock_deadline: terms.limits.lock_deadline.min(WITHDRAWAL_DEADLINE),
+        ..terms.limits.clone()
+    };
+    // Where the server is gone, the error says so.
+    let Ok(sight) = look(&mut crew.sessions[0], database, None) else { return Ok(()) };
+    let runbook = withdraw(&sight, rule, &limits);
+    let stopped = std::mem::replace(&mut crew.stopped, &GO_ON);
+    let result = executor::run(&runbook.stages, crew, observe);
+    crew.stopped = stopped;
+    result
+}
+
+/// How long to go on trying to take a proof back.
+const WITHDRAWAL_DEADLINE: Millis = Millis(20_000);
+
 /// The place for archives, where a job may need one.
 fn archive_of(context: &Context, jobs: &[Job<'_>]) -> Result<Option<Store>> {
+    let has_place = !context.profile().archive.to.is_empty();
     let archives = |job: &Job<'_>| match job.scope {
         Scope::Rotate => job.written.expiry == Expiry::Archive,
         Scope::Archive(_) | Scope::Restore(_) => true,
-        Scope::Create | Scope::Drop(_) => false,
+        // What is dropped may be archived.
+        Scope::Drop(_) => has_place,
+        Scope::Create => false,
     };
     jobs.iter().any(archives).then(|| store(context)).transpose()
 }
@@ -211,7 +258,8 @@ impl Outcome {
                 | PartitionAction::ValidateProof { .. }
                 | PartitionAction::DropProof { .. }
                 | PartitionAction::NoteRetiring { .. }
-                | PartitionAction::NoteDetached { .. } => {}
+                | PartitionAction::NoteDetached { .. }
+                | PartitionAction::NoteAttached { .. } => {}
             }
         }
     }

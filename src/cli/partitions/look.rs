@@ -14,6 +14,7 @@ use crate::planner::partition::rule::{resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
 use crate::profile::Limits;
 use crate::profile::partitions::PartitionRule;
+use crate::runbook::Runbook;
 use crate::runbook::partition::Hazard;
 
 use crate::cli::context::Context;
@@ -103,9 +104,13 @@ pub fn plan(
         Ok(rule) => rule,
         Err(finding) => return Ok(alone(finding)),
     };
+    let moment = Moment { now: sight.now, limits: terms.limits, allowed: &terms.allowed };
     let questions = match partition::questions(&rule, &sight.catalog, sight.now, job.scope) {
         Ok(questions) => questions,
-        Err(finding) => return Ok(alone(finding)),
+        Err(finding) => {
+            let runbook = partition::withdraw(&rule, &sight.catalog, &moment);
+            return Ok(Planned { runbook, findings: vec![finding] });
+        }
     };
     let traits = partitions::traits(session, questions.traits.as_slice())?;
     let default_is_in_the_way = match &questions.default {
@@ -113,6 +118,15 @@ pub fn plan(
         None => false,
     };
     let answers = Answers { traits, default_is_in_the_way };
-    let moment = Moment { now: sight.now, limits: terms.limits, allowed: &terms.allowed };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
+}
+
+/// What a rule that failed must not leave behind; nothing where it has no table.
+pub fn withdraw(sight: &Sight, written: &PartitionRule, limits: &Limits) -> Runbook {
+    let moment = Moment { now: sight.now, limits, allowed: &BTreeSet::new() };
+    let rule = resolve(written, &sight.catalog);
+    rule.map_or_else(
+        |_| Runbook::default(),
+        |rule| partition::withdraw(&rule, &sight.catalog, &moment),
+    )
 }

@@ -11,7 +11,9 @@ select rule.parent, json_build_object(
   'tablespace', tablespace.spcname,
   'access_method', method.amname,
   'statistics', coalesce(targets.list, '[]'::json),
-  'publications', coalesce(publications.list, '[]'::json)
+  'publications', coalesce(publications.list, '[]'::json),
+  'identity', exists (select from pg_attribute a
+                       where a.attrelid = parent.oid and a.attidentity <> '' and not a.attisdropped)
 )::text
 from unnest($1::text[], $2::text[]) as rule(parent, template)
 join pg_class parent on parent.oid = rule.parent::regclass
@@ -44,8 +46,11 @@ left join lateral (
                              when 'd' then 'DELETE' else 'ALL' end,
     'roles', coalesce((select json_agg(r.rolname order by r.rolname) from pg_roles r
                         where r.oid = any (p.polroles)), '[]'::json),
-    'using', pg_get_expr(p.polqual, p.polrelid),
-    'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname) as list
+    'using', case when p.polqual is not null
+                  then json_build_array(pg_get_expr(p.polqual, p.polrelid)) end,
+    'check', case when p.polwithcheck is not null
+                  then json_build_array(pg_get_expr(p.polwithcheck, p.polrelid)) end)
+    order by p.polname) as list
   from pg_policy p where p.polrelid = parent.oid
 ) as policies on true
 left join lateral (
@@ -55,7 +60,17 @@ left join lateral (
     and coalesce(a.attstattarget, -1) >= 0
 ) as targets on true
 left join lateral (
-  select json_agg(p.pubname order by p.pubname) as list
+  -- Columns and filters came with PostgreSQL 15: as JSON they may be missing.
+  select json_agg(json_build_object(
+    'name', p.pubname,
+    'columns', case when to_jsonb(r) -> 'prattrs' <> 'null' then shown.line -> 'attnames' end,
+    'filter', shown.line ->> 'rowfilter') order by p.pubname) as list
   from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+  left join lateral (
+    select to_jsonb(t) as line from pg_publication_tables t
+    join pg_namespace n on n.nspname = t.schemaname
+    where t.pubname = p.pubname and t.tablename = template.relname
+      and n.oid = template.relnamespace
+  ) as shown on to_jsonb(r) -> 'prattrs' <> 'null' or to_jsonb(r) -> 'prqual' <> 'null'
   where r.prrelid = template.oid and template.oid <> parent.oid
 ) as publications on true

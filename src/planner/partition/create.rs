@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
 use super::{Plan, Questions};
-use crate::model::catalog::{Catalog, Relation};
+use crate::model::catalog::{Catalog, Relation, RelationKind};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, MAX_IDENT_BYTES, QualifiedName, literal, truncate};
 use crate::model::lock::LockMode;
@@ -47,22 +47,30 @@ pub fn questions(
             if let (Some((default, _)), Some(region)) = (members.default, region(&bounds)) {
                 questions.default = Some((default.clone(), outside(range, region)));
             }
-            let newest = members.newest().map(|member| member.name.clone());
+            let newest = members.newest().map(|member| leaf_of(catalog, member.name));
             (!bounds.is_empty()).then_some(newest)
         }
         Scheme::Hash { modulus } => {
-            let first = catalog.partitions(&rule.table).next().map(|(name, _)| name.clone());
+            let first =
+                catalog.partitions(&rule.table).next().map(|(name, _)| leaf_of(catalog, name));
             (!missing_remainders(catalog, rule, *modulus)?.is_empty()).then_some(first)
         }
         Scheme::Unruled => None,
         Scheme::List => {
-            let first = catalog.partitions(&rule.table).next().map(|(name, _)| name.clone());
+            let first =
+                catalog.partitions(&rule.table).next().map(|(name, _)| leaf_of(catalog, name));
             (!missing_lists(catalog, rule).is_empty()).then_some(first)
         }
     };
     let table = &rule.table;
     questions.traits = template.map(|t| (table.clone(), t.unwrap_or_else(|| table.clone())));
     Ok(questions)
+}
+
+/// The table itself, or the first leaf below it: a table that is partitioned has no storage.
+fn leaf_of(catalog: &Catalog, table: &QualifiedName) -> QualifiedName {
+    let below = catalog.partitions(table).next();
+    below.map_or_else(|| table.clone(), |(name, _)| leaf_of(catalog, name))
 }
 
 impl Plan<'_> {
@@ -86,7 +94,7 @@ impl Plan<'_> {
         self.drop_proofs();
         let leaves: Vec<QualifiedName> = created
             .into_iter()
-            .filter(|name| self.catalog.relations[name].partition_key.is_none())
+            .filter(|name| self.catalog.relations[name].kind != RelationKind::PartitionedTable)
             .collect();
         if !leaves.is_empty() {
             let action = Action::Partition(PartitionAction::Analyze { tables: leaves });

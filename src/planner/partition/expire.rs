@@ -10,7 +10,7 @@ use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
-use crate::model::units::plural;
+use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
 use crate::profile::partitions::Expiry;
 use crate::runbook::Step;
@@ -20,6 +20,7 @@ use crate::runbook::partition::{DEFAULT_BOUND, Hazard, PartitionAction};
 impl Plan<'_> {
     /// Takes away what the rule says is too old.
     pub(super) fn expire(&mut self, range: &Range) -> Result<(), Finding> {
+        self.note_attached();
         let expired = self.expired(range)?;
         if !expired.is_empty() {
             let count = plural(expired.len(), "partition is", "partitions are");
@@ -176,7 +177,14 @@ impl Plan<'_> {
                 let locks = [on_parent, on_partition].into_iter().chain(references).collect();
                 let partition = partition.clone();
                 let action = PartitionAction::DetachConcurrently { parent, partition };
-                self.frame.patient(Action::Partition(action), locks)
+                let action = Action::Partition(action);
+                if self.catalog.relations[&self.rule.table].references.is_empty() {
+                    return self.frame.patient(action, locks);
+                }
+                // Writers of a referenced table queue behind its lock: it must not wait for long.
+                let mut step = self.frame.short(action, locks);
+                step.limits.statement_timeout = Millis(0);
+                step
             }
             Some((default, _)) => {
                 let on_parent = lock(LockMode::AccessExclusive, &parent);
@@ -186,6 +194,23 @@ impl Plan<'_> {
                 let action = PartitionAction::Detach { parent, partitions };
                 self.frame.short(Action::Partition(action), locks.collect())
             }
+        }
+    }
+
+    /// A table that somebody attached again has not left: when it leaves, its grace begins anew.
+    fn note_attached(&mut self) {
+        let tables: Vec<QualifiedName> = self
+            .retired()
+            .filter(|(table, progress)| {
+                matches!(progress, RetiredProgress::DetachedAt(_) | RetiredProgress::DetachedNow)
+                    && !self.is_detached(table)
+            })
+            .map(|(table, _)| table.clone())
+            .collect();
+        if !tables.is_empty() {
+            let action = Action::Partition(PartitionAction::NoteAttached { tables });
+            let step = self.frame.short(action, Vec::new());
+            self.push(self.stage("note what is attached again", vec![step]));
         }
     }
 
@@ -226,7 +251,7 @@ impl Plan<'_> {
             RetiredProgress::DetachedNow => grace.0 == 0,
             RetiredProgress::DetachedAt(at) => {
                 let since = (self.moment.now - at).num_milliseconds();
-                u64::try_from(since).is_ok_and(|since| since >= grace.0)
+                grace.0 == 0 || u64::try_from(since).is_ok_and(|since| since >= grace.0)
             }
         };
         let safe = |table: &QualifiedName| match self.rule.written.expiry {

@@ -109,24 +109,25 @@ pub fn plan(
     moment: &Moment<'_>,
     scope: Scope<'_>,
 ) -> Planned {
-    let title = rule.table.to_string();
-    let mut plan = Plan {
-        rule,
-        answers,
-        moment,
-        frame: Frame { title, limits: moment.limits, settings: Vec::new() },
-        severity: match scope {
-            Scope::Rotate | Scope::Create => Severity::Warning,
-            Scope::Drop(_) | Scope::Archive(_) | Scope::Restore(_) => Severity::Error,
-        },
-        catalog: catalog.clone(),
-        stages: Vec::new(),
-        findings: Vec::new(),
+    let mut plan = Plan::new(rule, catalog, answers, moment);
+    plan.severity = match scope {
+        Scope::Rotate | Scope::Create => Severity::Warning,
+        Scope::Drop(_) | Scope::Archive(_) | Scope::Restore(_) => Severity::Error,
     };
     if let Err(finding) = plan.all(scope) {
         plan.findings.push(finding);
+        return Planned { runbook: withdraw(rule, catalog, moment), findings: plan.findings };
     }
     Planned { runbook: Runbook { stages: plan.stages }, findings: plan.findings }
+}
+
+/// What is left to do where a rule cannot be followed, or a run of it failed: a proof must not stay
+/// behind, since it keeps rows out of the DEFAULT partition.
+pub fn withdraw(rule: &Rule<'_>, catalog: &Catalog, moment: &Moment<'_>) -> Runbook {
+    let answers = Answers::default();
+    let mut plan = Plan::new(rule, catalog, &answers, moment);
+    plan.drop_proofs();
+    Runbook { stages: plan.stages }
 }
 
 /// A rule being planned, with the catalog as its stages will have left it.
@@ -142,7 +143,26 @@ struct Plan<'a> {
     findings: Vec<Finding>,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    fn new(
+        rule: &'a Rule<'a>,
+        catalog: &Catalog,
+        answers: &'a Answers,
+        moment: &'a Moment<'a>,
+    ) -> Plan<'a> {
+        let title = rule.table.to_string();
+        Plan {
+            rule,
+            answers,
+            moment,
+            frame: Frame { title, limits: moment.limits, settings: Vec::new() },
+            severity: Severity::Warning,
+            catalog: catalog.clone(),
+            stages: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
     fn all(&mut self, scope: Scope<'_>) -> Result<(), Finding> {
         self.finalize();
         match (scope, &self.rule.scheme) {

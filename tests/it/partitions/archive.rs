@@ -1,0 +1,169 @@
+//! What expires with `expiry = "archive"`: in the archive before it is dropped, and back again.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Kept, check_tidy};
+use crate::support::{Database, say};
+
+/// Months from September on, with a row each hour.
+const MONTHS: &str = "
+    create table ev (at timestamptz not null, v int not null, note text, primary key (at, v))
+      partition by range (at);
+    create index on ev (v);
+    do $$ declare first timestamptz := '2025-09-01 00:00+00'; begin
+      set local timezone = 'UTC';
+      for i in 0..7 loop
+        execute format('create table %I partition of ev for values from (%L) to (%L)',
+          to_char(first + i * interval '1 month', '\"ev_\"YYYY_MM'),
+          first + i * interval '1 month', first + (i + 1) * interval '1 month');
+      end loop;
+    end $$;
+    insert into ev select d, extract(day from d), 'n' || d from generate_series(
+      timestamptz '2025-09-01 12:00+00', '2026-03-10 12:00+00', '1 hour') d;
+";
+const RULE: &str = "[archive]\nto = \"archive\"\n[[partitions]]\ntable = \"ev\"\n\
+    interval = \"month\"\nahead = 1\nretention = \"5 months\"\nexpiry = \"archive\"\n\
+    grace = \"0\"\n";
+const NOW: &str = "2026-03-15";
+/// Every row counts; their order does not.
+const SUM: &str = "select (count(*) || ' ' || sum(hashtextextended(ev::text, 0)))::text from ev";
+
+impl Kept {
+    /// The archives' names, in order.
+    fn archives(&self) -> Vec<String> {
+        let root = self.project.folder.path().join("archive");
+        let Ok(folders) = fs::read_dir(&root) else { return Vec::new() };
+        let mut names: Vec<String> = folders
+            .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|file| file.unwrap().path())
+            .filter_map(|path| {
+                let name = path.strip_prefix(&root).unwrap().to_str()?.to_string();
+                Some(name.strip_suffix(".json")?.to_string())
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn file(&self, archive: &str, ending: &str) -> PathBuf {
+        self.project.folder.path().join("archive").join(format!("{archive}.{ending}"))
+    }
+
+    fn sum(&self) -> String {
+        self.texts(SUM, &[]).remove(0)
+    }
+
+    fn has(&self, table: &str) -> bool {
+        self.texts("select (to_regclass($1) is not null)::text", &[&table]) == ["true"]
+    }
+}
+
+#[test]
+fn what_expires_is_archived_dropped_and_comes_back() {
+    let Some(kept) = Kept::new("archived", &[MONTHS], RULE) else { return };
+    let before = (kept.sum(), kept.described());
+    let said = kept.rotate(NOW);
+    assert!(said.stdout.contains("archived"), "{said}");
+    assert!(!kept.has("ev_2025_09") && kept.has("ev_2025_10"));
+    assert_eq!(kept.archives(), ["public.ev/2025-09-01_2025-10-01-cb1e8755"]);
+    kept.check_done(NOW);
+
+    let archive = &kept.archives()[0];
+    let restore = format!("restore {archive} --yes");
+    kept.run(&restore).expect(0, &[]);
+    assert_eq!(kept.sum(), before.0);
+    let said = kept.run("list ev --as-of 2026-03-15");
+    assert!(said.stdout.contains("restored"), "{said}");
+    // However old it is, it stays; and restoring it again is nothing.
+    kept.check_done(NOW);
+    kept.run(&restore).expect(0, &[]);
+    assert_eq!(kept.sum(), before.0);
+    let same: Vec<String> = kept.described().lines().map(str::to_string).collect();
+    let missing: Vec<&str> =
+        before.1.lines().filter(|line| !same.iter().any(|s| s == line)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn single_partitions_are_archived_by_name() {
+    let Some(kept) = Kept::new("archived_by_name", &[MONTHS], RULE) else { return };
+    let refused = kept.run("archive ev_2025_12 --yes");
+    refused.expect(1, &[]);
+    assert!(refused.stdout.contains("--allow detach-partition"), "{refused}");
+    kept.run("archive ev_2025_12 --yes --allow detach-partition").expect(0, &[]);
+    assert!(kept.has("ev_2025_12") && kept.archives().len() == 1);
+    kept.run("drop ev_2025_12 --yes --allow drop-partition").expect(0, &[]);
+    assert!(!kept.has("ev_2025_12"));
+}
+
+#[test]
+fn nothing_is_dropped_unless_the_archive_holds_it() {
+    let rule = RULE.replace("grace = \"0\"", "grace = \"7d\"");
+    let Some(kept) = Kept::new("archive_trouble", &[MONTHS], &rule) else { return };
+    kept.rotate(NOW);
+    let archive = kept.archives().remove(0);
+    kept.sql("update pgtune_state.partition_ledger set detached_at = '2026-03-01'");
+    let (rows, manifest) = (kept.file(&archive, "copy.zst"), kept.file(&archive, "json"));
+    let drops = || kept.project.run(&super::rotation(NOW));
+    let text = fs::read_to_string(&manifest).unwrap();
+
+    kept.sql("insert into ev_2025_09 values ('2025-09-02Z', 99, 'late')");
+    drops().expect(1, &["ev_2025_09"]);
+    kept.sql("delete from ev_2025_09 where note = 'late'");
+
+    fs::write(&manifest, text.replace("public", "pubilc")).unwrap();
+    drops().expect(1, &["was changed after it was written"]);
+    fs::write(&manifest, &text).unwrap();
+
+    let packed = fs::read(&rows).unwrap();
+    fs::remove_file(&rows).unwrap();
+    drops().expect(1, &["does not hold what was archived"]);
+    fs::write(&rows, &packed).unwrap();
+
+    assert!(kept.has("ev_2025_09"));
+    kept.rotate(NOW);
+    assert!(!kept.has("ev_2025_09"));
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_keeps_the_table() {
+    let rule = RULE.replace("\"archive\"\n[[", "\"file/below\"\n[[");
+    let Some(kept) = Kept::new("archive_unwritable", &[MONTHS], &rule) else { return };
+    fs::write(kept.project.folder.path().join("file"), "").unwrap();
+    let said = kept.project.run(&super::rotation(NOW));
+    assert_ne!(said.code, 0, "{said}");
+    assert!(kept.has("ev_2025_09"), "{said}");
+    fs::remove_file(kept.project.folder.path().join("file")).unwrap();
+    kept.rotate(NOW);
+    assert!(!kept.has("ev_2025_09"));
+}
+
+#[test]
+fn death_at_every_event_loses_no_row() {
+    let Some(template) = Database::create("archive_deaths") else { return };
+    crate::project::run_plainly(&template.url, &[MONTHS]);
+    let rule = RULE.replace("5 months", "4 months");
+    let mut events = 0;
+    loop {
+        let kept = Kept::at(template.copy(), &rule);
+        let before = kept.sum();
+        let mut command = kept.project.command(&super::rotation(NOW));
+        let died = command.env("PGTUNE_FAULT", (events + 1).to_string()).output().unwrap();
+        assert!(died.status.code().is_none_or(|code| code == 0), "event {events}");
+        kept.rotate(NOW);
+        kept.check_done(NOW);
+        assert!(!kept.has("ev_2025_09") && !kept.has("ev_2025_10"));
+        for archive in kept.archives() {
+            kept.run(&format!("restore {archive} --yes")).expect(0, &[]);
+        }
+        assert_eq!(kept.sum(), before, "event {events}");
+        check_tidy(&mut kept.connect());
+        if died.status.success() {
+            break;
+        }
+        events += 1;
+    }
+    assert!(events > 10, "only {events} events");
+    say(&format!("archive: died at each of {events} events"));
+}

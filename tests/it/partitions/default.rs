@@ -1,0 +1,143 @@
+//! A DEFAULT partition lets others in without being read under a lock, and is never left closed.
+
+use super::{Kept, check_tidy};
+use crate::support::server;
+
+const KEYS: &[(&str, &str, &str)] = &[
+    ("tz", "timestamptz", ""),
+    ("ts", "timestamp", ""),
+    ("date", "date", ""),
+    ("ms", "bigint", "epoch_unit = \"ms\"\n"),
+    ("s", "int", "epoch_unit = \"s\"\n"),
+    ("uuid", "uuid", ""),
+];
+
+/// What the server's log says, which tests beside this one write to as well.
+fn log() -> String {
+    std::fs::read_to_string(server().unwrap().folder.join("log")).unwrap()
+}
+
+fn logged(text: &str) -> usize {
+    log().matches(text).count()
+}
+
+#[test]
+fn a_default_partition_is_not_read_under_a_lock() {
+    let mut before = Vec::new();
+    let mut rules = String::new();
+    for (name, key_type, unit) in KEYS {
+        for (columns, table) in [("k", format!("d_{name}")), ("k, v", format!("dd_{name}"))] {
+            before.push(format!(
+                "create table {table} (k {key_type}, v text) partition by range ({columns});
+                 create table {table}_rest partition of {table} default;
+                 insert into {table} values (null, 'x')"
+            ));
+            rules += &format!(
+                "[[partitions]]\ntable = \"{table}\"\ninterval = \"month\"\nahead = 3\n{unit}"
+            );
+        }
+    }
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let Some(kept) = Kept::new("default_proof", &before, &rules) else { return };
+    // The debug messages say what was proven, and what was read.
+    kept.sql(
+        "do $$ begin execute format('alter database %I set log_min_messages = debug1',
+           current_database()); end $$",
+    );
+    kept.rotate("2026-03-15");
+    for (name, ..) in KEYS {
+        for table in [format!("d_{name}"), format!("dd_{name}")] {
+            let implied = format!(
+                "updated partition constraint for default partition \"{table}_rest\" is implied by \
+                 existing constraints"
+            );
+            assert_eq!(logged(&implied), 4, "{table}: one check proves all four");
+            // VALIDATE reads it once, under a lock that stops no rows.
+            assert!(logged(&format!("verifying table \"{table}_rest\"")) <= 1, "{table}");
+            assert_eq!(kept.partitions(&table).len(), 5);
+        }
+    }
+    check_tidy(&mut kept.connect());
+    let before = logged("verifying table \"d_tz_rest\"");
+    // Without the check it is read, and the log says so.
+    kept.sql(
+        "create table d_tz_plain (k timestamptz, v text);
+         alter table d_tz attach partition d_tz_plain
+           for values from ('2031-01-01 00:00+00') to ('2031-02-01 00:00+00')",
+    );
+    assert_eq!(logged("verifying table \"d_tz_rest\""), before + 1);
+}
+
+const TWO: &[&str] = &[
+    "create table ev (at timestamptz, v int) partition by range (at)",
+    "create table ev_rest partition of ev default partition by list (v)",
+    "create table ev_rest_1 partition of ev_rest default",
+    "create table other (at date) partition by range (at)",
+    "create table other_rest partition of other default",
+];
+const TWO_RULES: &str = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n\
+    [[partitions]]\ntable = \"other\"\ninterval = \"month\"\nahead = 1\n";
+
+#[test]
+fn rows_in_the_way_stop_one_rule_only() {
+    let Some(kept) = Kept::new("default_rows", TWO, TWO_RULES) else { return };
+    kept.sql(
+        "insert into ev values (null, 1), ('2026-04-30 23:59+00', 2), ('2026-05-01 00:00+00', 3),
+           ('2026-02-28 23:59+00', 4)",
+    );
+    let before = kept.partitions("ev");
+    for arguments in ["rotate --dry-run --as-of 2026-03-15", "rotate --yes --as-of 2026-03-15"] {
+        let said = kept.run(arguments);
+        said.expect(1, &[]);
+        assert!(said.stdout.contains("[default-holds-rows]"), "{said}");
+        assert!(said.stdout.contains("public.ev_rest holds rows of partitions"), "{said}");
+    }
+    assert_eq!(kept.partitions("ev"), before);
+    assert_eq!(kept.partitions("other").len(), 3);
+    assert_eq!(kept.count("select count(*) from ev"), 4);
+    check_tidy(&mut kept.connect());
+    let sql = kept.run("rotate --dry-run --sql --as-of 2026-03-15");
+    assert!(!sql.stdout.contains("ALTER TABLE public.ev"), "{sql}");
+    kept.sql("delete from ev where v = 2");
+    kept.rotate("2026-03-15");
+    assert_eq!(kept.partitions("ev").len(), 4);
+    assert_eq!(kept.count("select count(*) from ev"), 3);
+    kept.check_done("2026-03-15");
+}
+
+#[test]
+fn a_creation_that_fails_leaves_the_default_partition_open() {
+    let Some(kept) = Kept::new("default_open", TWO, TWO_RULES) else { return };
+    // A view of this name is seen by the server only.
+    kept.sql("create view ev_2026_04 as select 1");
+    let said = kept.run("rotate --yes --as-of 2026-03-15");
+    said.expect(3, &["ev: create public.ev_2026_04: ", "already exists"]);
+    check_tidy(&mut kept.connect());
+    kept.sql("insert into ev values ('2026-04-15', 1)");
+    assert_eq!(kept.partitions("other").len(), 3);
+    kept.sql("drop view ev_2026_04; delete from ev");
+    kept.rotate("2026-03-15");
+    kept.check_done("2026-03-15");
+}
+
+#[test]
+fn what_a_killed_run_left_is_taken_away_also_where_the_rule_fails() {
+    for event in 1.. {
+        let Some(kept) = Kept::new("default_killed", TWO, TWO_RULES) else { return };
+        let mut command = kept.project.command(&super::rotation("2026-03-15"));
+        command.env("PGTUNE_FAULT", event.to_string()).output().unwrap();
+        let proofs = "select count(*) from pg_constraint where convalidated
+            and conname like 'pgtune_no_rows%' and conrelid = 'ev_rest'::regclass";
+        if kept.count(proofs) == 0 {
+            assert!(event < 50, "no event after which the proof is there");
+            continue;
+        }
+        kept.sql("create table ev_2026_04 (a int)");
+        let said = kept.run("rotate --yes --as-of 2026-03-15");
+        assert_eq!(said.code, 1, "{said}");
+        assert!(format!("{said}").contains("public.ev_2026_04 is taken"), "{said}");
+        check_tidy(&mut kept.connect());
+        kept.sql("insert into ev values ('2026-04-15', 1)");
+        return;
+    }
+}

@@ -1,0 +1,297 @@
+//! What is too old leaves: written down, detached, dropped after its grace, each only if allowed;
+//! and nothing else is ever dropped.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+
+use super::{Kept, check_tidy};
+use crate::project::eventually_some;
+use crate::support::eventually;
+
+/// Months from September on, with a row each day.
+const MONTHS: &str = "
+    create table app (id int primary key, hits int default 0);
+    insert into app select generate_series(1, 3);
+    create table ev (at timestamptz not null, v int not null) partition by range (at);
+    do $$ declare first timestamptz := '2025-09-01 00:00+00'; begin
+      set local timezone = 'UTC';
+      for i in 0..7 loop
+        execute format('create table %I partition of ev for values from (%L) to (%L)',
+          to_char(first + i * interval '1 month', '\"ev_\"YYYY_MM'),
+          first + i * interval '1 month', first + (i + 1) * interval '1 month');
+      end loop;
+    end $$;
+    insert into ev select d, 1 from generate_series(
+      timestamptz '2025-09-01 12:00+00', '2026-03-10 12:00+00', '1 day') d;
+";
+const RULE: &str = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n\
+    retention = \"3 months\"\nexpiry = \"drop\"\n";
+const NOW: &str = "2026-03-15";
+/// All grace is over.
+const LATER: &str = "update pgtune_state.partition_ledger
+    set detached_at = '2026-03-01' where detached_at is not null and dropped_at is null";
+
+impl Kept {
+    fn months(test: &str) -> Option<Kept> {
+        Kept::new(test, &[MONTHS], RULE)
+    }
+
+    fn exists(&self, table: &str) -> bool {
+        let query = "select (to_regclass($1) is not null)::text";
+        self.texts(query, &[&table]) == ["true"]
+    }
+
+    fn attached(&self) -> usize {
+        self.partitions("ev").len()
+    }
+
+    /// A session in a transaction that has read the whole table.
+    fn reader(&self) -> Client {
+        let mut client = self.connect();
+        client.batch_execute("set application_name = 'a reader'; begin").unwrap();
+        client.batch_execute("select count(*) from ev").unwrap();
+        client
+    }
+}
+
+#[test]
+fn each_hazard_is_allowed_by_name() {
+    let Some(kept) = Kept::months("hazards") else { return };
+    let said = kept.run("rotate --yes --as-of 2026-03-15");
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("3 partitions are past the retention"), "{said}");
+    assert_eq!(kept.attached(), 8);
+    assert!(!kept.exists("pgtune_state.partition_ledger"));
+    kept.run("create --yes --as-of 2026-03-15").expect(0, &[]);
+    assert_eq!(kept.attached(), 8);
+
+    let detach = "rotate --yes --as-of 2026-03-15 --allow detach-partition";
+    kept.run(detach).expect(0, &[]);
+    assert_eq!(kept.attached(), 5);
+    kept.check_done(NOW);
+    kept.sql(LATER);
+    let said = kept.run(detach);
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("3 detached tables are past the grace period"), "{said}");
+    assert!(kept.exists("ev_2025_09"));
+
+    kept.rotate(NOW);
+    assert!(!["ev_2025_09", "ev_2025_10", "ev_2025_11"].iter().any(|table| kept.exists(table)));
+    let dropped = "select count(*) from pgtune_state.partition_ledger
+        where dropped_at is not null and detached_at is not null";
+    assert_eq!(kept.count(dropped), 3);
+    assert_eq!(kept.count("select count(*) from ev"), 100);
+    kept.check_done(NOW);
+}
+
+#[test]
+fn without_a_drop_in_the_rule_nothing_is_dropped() {
+    let rule = RULE.replace("\"drop\"", "\"detach\"");
+    let Some(kept) = Kept::new("no_drop", &[MONTHS], &rule) else { return };
+    kept.rotate(NOW);
+    kept.sql(LATER);
+    kept.check_done(NOW);
+    assert!(kept.exists("ev_2025_09"));
+}
+
+#[test]
+fn the_ledger_knows_tables_and_not_names() {
+    let Some(kept) = Kept::months("ledger") else { return };
+    kept.rotate(NOW);
+    kept.sql(LATER);
+    kept.sql(
+        "drop table ev_2025_09; create table ev_2025_09 (precious int);
+         alter table ev_2025_10 rename to \"Kept, he thinks\";
+         alter table ev attach partition ev_2025_11
+           for values from ('2025-11-01 00:00+00') to ('2025-12-01 00:00+00')",
+    );
+    // The one that he attached again stays attached where nothing is to be detached.
+    kept.run("rotate --yes --as-of 2026-03-15 --allow drop-partition").expect(0, &[]);
+    assert!(kept.exists("ev_2025_09"), "another table of the same name");
+    assert!(!kept.exists("\"Kept, he thinks\""), "the same table of another name");
+    assert_eq!(kept.attached(), 6);
+    // Where it is detached once more, its grace begins once more.
+    kept.rotate(NOW);
+    assert_eq!(kept.attached(), 5);
+    assert!(kept.exists("ev_2025_11"), "dropped without grace");
+    kept.check_done(NOW);
+    kept.sql(LATER);
+    kept.rotate(NOW);
+    assert!(!kept.exists("ev_2025_11"));
+    assert!(kept.exists("ev_2025_09"), "another table of the same name");
+    kept.check_done(NOW);
+}
+
+/// A rotation that waits for a retired table, while its owner does `meanwhile` with it.
+fn meanwhile(test: &str, meanwhile: &str) -> Option<Kept> {
+    let kept = Kept::months(test)?;
+    kept.rotate(NOW);
+    kept.sql(LATER);
+    let mut owner = kept.connect();
+    owner.batch_execute("begin; select * from ev_2025_09").unwrap();
+    let run = kept.start(NOW);
+    run.says("retrying drop public.ev_2025_09");
+    owner.batch_execute("set lock_timeout = 0").unwrap();
+    owner.batch_execute(meanwhile).unwrap();
+    owner.batch_execute("commit").unwrap();
+    let outcome = run.finish();
+    assert!(outcome.code.is_some(), "{outcome:?}");
+    Some(kept)
+}
+
+#[test]
+fn a_table_that_takes_the_name_meanwhile_is_not_dropped() {
+    let replace = "alter table ev_2025_09 rename to old; create table ev_2025_09 (precious int)";
+    let Some(kept) = meanwhile("taken_meanwhile", replace) else { return };
+    assert_eq!(kept.count("select count(*) from pg_attribute where attname = 'precious'"), 1);
+    kept.rotate(NOW);
+    assert!(!kept.exists("old"));
+    kept.check_done(NOW);
+}
+
+#[test]
+fn a_table_that_is_attached_meanwhile_is_not_dropped() {
+    let attach = "alter table ev attach partition ev_2025_09
+        for values from ('2025-09-01 00:00+00') to ('2025-10-01 00:00+00')";
+    let Some(kept) = meanwhile("attached_meanwhile", attach) else { return };
+    assert!(kept.exists("ev_2025_09"));
+    kept.rotate(NOW);
+    kept.check_done(NOW);
+    assert!(kept.exists("ev_2025_09"));
+}
+
+#[test]
+fn an_inbound_foreign_key_keeps_all() {
+    let Some(kept) = Kept::months("inbound") else { return };
+    kept.sql(
+        "alter table ev add primary key (at, v);
+         drop table ev_2026_04;
+         create table note (at timestamptz, v int, foreign key (at, v) references ev);
+         insert into note select at, v from ev limit 5",
+    );
+    let said = kept.rotate(NOW);
+    assert!(said.stdout.contains("[detach-blocked]"), "{said}");
+    assert!(said.stdout.contains("a foreign key of public.note points at the table"), "{said}");
+    assert_eq!(kept.attached(), 8, "what is missing is created all the same");
+    check_tidy(&mut kept.connect());
+    assert_eq!(kept.count("select count(*) from note"), 5);
+}
+
+/// Leaves a detach of `ev_2025_09` half done, as a killed session would.
+fn interrupt_a_detach(kept: &Kept) {
+    let mut reader = kept.reader();
+    std::thread::scope(|scope| {
+        let mut other = kept.connect();
+        scope.spawn(move || {
+            let sql = "alter table ev detach partition ev_2025_09 concurrently";
+            other.batch_execute(sql).unwrap_err();
+        });
+        let mut looker = kept.connect();
+        let pending = "select count(*) from pg_inherits where inhdetachpending";
+        eventually_some(&mut looker, "the detach is pending", pending);
+        let terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where query like '%concurrently' and datname = current_database() and state = 'active'
+              and pid <> pg_backend_pid()";
+        eventually_some(&mut looker, "the detach is ended", terminate);
+    });
+    reader.batch_execute("commit").unwrap();
+    assert_eq!(kept.count("select count(*) from pg_inherits where inhdetachpending"), 1);
+}
+
+#[test]
+fn an_interrupted_detach_is_finished_first() {
+    for arguments in ["create --yes --as-of 2026-03-15", "rotate --yes --as-of 2026-03-15"] {
+        let Some(kept) = Kept::months("pending") else { return };
+        interrupt_a_detach(&kept);
+        kept.sql("drop table ev_2026_04");
+        kept.run(arguments).expect(0, &["finish an interrupted detach"]);
+        assert_eq!(kept.attached(), 7);
+        check_tidy(&mut kept.connect());
+        // Whoever began it has not said that it may go.
+        kept.rotate(NOW);
+        kept.sql(LATER);
+        kept.rotate(NOW);
+        assert!(kept.exists("ev_2025_09"));
+        assert!(!kept.exists("ev_2025_10"));
+        kept.check_done(NOW);
+    }
+}
+
+/// How long others were stalled at worst: each `work` again and again until `until` has returned.
+fn stalls(kept: &Kept, works: &[&str], until: impl FnOnce()) -> Vec<Duration> {
+    let stop = AtomicBool::new(false);
+    let rounds = std::sync::atomic::AtomicU32::new(0);
+    let repeat = |work: &str| {
+        let mut client = kept.connect();
+        let mut worst = Duration::ZERO;
+        while !stop.load(Ordering::Relaxed) {
+            let begin = Instant::now();
+            client.batch_execute(work).unwrap();
+            worst = worst.max(begin.elapsed());
+            rounds.fetch_add(1, Ordering::Relaxed);
+        }
+        worst
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = works.iter().map(|work| scope.spawn(|| repeat(work))).collect();
+        until();
+        let enough = rounds.load(Ordering::Relaxed) + 100;
+        eventually("others go on", || rounds.load(Ordering::Relaxed) > enough);
+        stop.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+const OTHERS: &[&str] = &[
+    "insert into ev values ('2026-03-20 12:00+00', 2)",
+    "select count(*) from ev",
+    "update ev set v = v where at = '2026-01-05 12:00+00'",
+    "insert into app select max(id) + 1 from app",
+];
+/// The lock budget, and what a busy machine adds.
+const STALL_MAX: Duration = Duration::from_millis(2_500);
+
+#[test]
+fn a_long_reader_holds_the_detach_up_and_nobody_else() {
+    for default in ["", "create table ev_rest partition of ev default"] {
+        let Some(kept) = Kept::months("long_reader") else { return };
+        kept.sql(default);
+        let mut reader = kept.reader();
+        let worst = stalls(&kept, OTHERS, || {
+            let run = kept.start(NOW);
+            let waits = if default.is_empty() { "waiting  detach " } else { "retrying detach " };
+            run.says(&format!("{waits}public.ev_2025_09"));
+            run.says("a reader");
+            reader.batch_execute("commit").unwrap();
+            let outcome = run.finish();
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        });
+        assert!(worst.iter().all(|worst| *worst < STALL_MAX), "{default}: {worst:?}");
+        assert_eq!(kept.attached(), if default.is_empty() { 5 } else { 6 });
+        check_tidy(&mut kept.connect());
+    }
+}
+
+#[test]
+fn a_long_writer_of_a_referenced_table_holds_up_nobody_else() {
+    let Some(kept) = Kept::months("long_writer") else { return };
+    kept.sql("alter table ev add foreign key (v) references app");
+    let mut writer = kept.connect();
+    writer.batch_execute("begin; update app set hits = 1 where id = 3").unwrap();
+    let worst = stalls(&kept, OTHERS, || {
+        let run = kept.start(NOW);
+        let waits = "select count(*) from pg_locks join pg_stat_activity using (pid)
+            where not granted and relation = 'app'::regclass and query like '%DETACH%'";
+        eventually_some(&mut kept.connect(), "a detach waits for the writer", waits);
+        // Longer than anybody may be stalled.
+        let end = Instant::now() + STALL_MAX;
+        eventually("a while", || Instant::now() > end);
+        writer.batch_execute("commit").unwrap();
+        let outcome = run.finish();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    });
+    assert!(worst.iter().all(|worst| *worst < STALL_MAX), "{worst:?}");
+    kept.check_done(NOW);
+}
