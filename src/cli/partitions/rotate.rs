@@ -1,5 +1,6 @@
 //! `pgtune partitions rotate` and `create`: brings every rule up to date.
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -111,7 +112,9 @@ struct Outcome {
     created: usize,
     detached: usize,
     dropped: usize,
+    /// What the last plan says, and what it will do.
     findings: Vec<Finding>,
+    actions: Vec<Action>,
     error: Option<Error>,
 }
 
@@ -201,21 +204,19 @@ fn apply(
     };
     let mut outcomes = Vec::new();
     for rule in rules {
-        let mut outcome = Outcome {
-            table: rule.table.clone(),
-            created: 0,
-            detached: 0,
-            dropped: 0,
-            findings: Vec::new(),
-            error: None,
-        };
+        let outcome = RefCell::new(Outcome::of(rule));
         let mut look_and_plan = |session: &mut Session| {
             let sight: Sight = look(session, database, args.as_of)?;
             let planned = plan(session, &sight, rule, terms)?;
-            outcome.count(&planned);
+            outcome.borrow_mut().plan(&planned);
             Ok(planned)
         };
-        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut observe);
+        let mut count = |event: &_| {
+            outcome.borrow_mut().count(event);
+            observe(event);
+        };
+        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut count);
+        let mut outcome = outcome.into_inner();
         outcome.error = result.err().map(|error| {
             let withdrawn = withdraw_proofs(database, rule, terms, &mut crew, &mut observe);
             match withdrawn {
@@ -262,12 +263,31 @@ const WITHDRAWAL_DEADLINE: Millis = Millis(20_000);
 const ROUNDS_MAX: usize = 20;
 
 impl Outcome {
-    /// Counts what a plan will do; the last one finds nothing left.
-    fn count(&mut self, planned: &Planned) {
+    fn of(rule: &PartitionRule) -> Outcome {
+        Outcome {
+            table: rule.table.clone(),
+            created: 0,
+            detached: 0,
+            dropped: 0,
+            findings: Vec::new(),
+            actions: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Remembers a plan; the last one finds nothing left.
+    fn plan(&mut self, planned: &Planned) {
         self.findings.clone_from(&planned.findings);
-        for step in planned.runbook.stages.iter().flat_map(|stage| &stage.steps) {
-            let Action::Partition(action) = &step.action else { continue };
-            match action {
+        let steps = planned.runbook.stages.iter().flat_map(|stage| &stage.steps);
+        self.actions = steps.map(|step| step.action.clone()).collect();
+    }
+
+    /// Counts what was done of the plan.
+    fn count(&mut self, event: &Event) {
+        let Event::StepDone { step, .. } = event else { return };
+        match self.actions.get(*step) {
+            Some(Action::FinalizeDetach { .. }) => self.detached += 1,
+            Some(Action::Partition(action)) => match action {
                 PartitionAction::Create(_) => self.created += 1,
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
@@ -280,7 +300,8 @@ impl Outcome {
                 | PartitionAction::NoteRetiring { .. }
                 | PartitionAction::NoteDetached { .. }
                 | PartitionAction::NoteAttached { .. } => {}
-            }
+            },
+            Some(_) | None => {}
         }
     }
 
