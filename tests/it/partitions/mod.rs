@@ -8,6 +8,7 @@ use crate::user_project::{Project, Said};
 
 mod create;
 mod default;
+mod facts;
 mod keys;
 mod retention;
 mod stalls;
