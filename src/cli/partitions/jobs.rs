@@ -1,6 +1,7 @@
 //! Runs what the partition commands plan: shows it, asks, and brings one table after the other
 //! up to date, so that one in trouble stops no other.
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -60,7 +61,9 @@ struct Outcome {
     detached: usize,
     archived: usize,
     dropped: usize,
+    /// What the last plan says, and what it will do.
     findings: Vec<Finding>,
+    actions: Vec<Action>,
     error: Option<Error>,
 }
 
@@ -158,22 +161,19 @@ fn apply(
     };
     let mut outcomes = Vec::new();
     for job in jobs {
-        let mut outcome = Outcome {
-            table: job.written.table.clone(),
-            created: 0,
-            detached: 0,
-            archived: 0,
-            dropped: 0,
-            findings: Vec::new(),
-            error: None,
-        };
+        let outcome = RefCell::new(Outcome::of(job));
         let mut look_and_plan = |session: &mut Session| {
             let sight: Sight = look(session, database, as_of)?;
             let planned = plan(session, &sight, job, terms)?;
-            outcome.count(&planned);
+            outcome.borrow_mut().plan(&planned);
             Ok(planned)
         };
-        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut observe);
+        let mut count = |event: &_| {
+            outcome.borrow_mut().count(event);
+            observe(event);
+        };
+        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut count);
+        let mut outcome = outcome.into_inner();
         outcome.error = result.err().map(|error| {
             let withdrawn = withdraw_proofs(database, job.written, terms, &mut crew, &mut observe);
             match withdrawn {
@@ -239,19 +239,38 @@ pub fn store(context: &Context) -> Result<Store> {
 const ROUNDS_MAX: usize = 20;
 
 impl Outcome {
-    /// Counts what a plan will do; the last one finds nothing left.
-    fn count(&mut self, planned: &Planned) {
+    fn of(job: &Job<'_>) -> Outcome {
+        Outcome {
+            table: job.written.table.clone(),
+            created: 0,
+            detached: 0,
+            archived: 0,
+            dropped: 0,
+            findings: Vec::new(),
+            actions: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Remembers a plan; the last one finds nothing left.
+    fn plan(&mut self, planned: &Planned) {
         self.findings.clone_from(&planned.findings);
-        for step in planned.runbook.stages.iter().flat_map(|stage| &stage.steps) {
-            let Action::Partition(action) = &step.action else { continue };
-            match action {
-                PartitionAction::Create(_) => self.created += 1,
+        let steps = planned.runbook.stages.iter().flat_map(|stage| &stage.steps);
+        self.actions = steps.map(|step| step.action.clone()).collect();
+    }
+
+    /// Counts what was done of the plan.
+    fn count(&mut self, event: &Event) {
+        let Event::StepDone { step, .. } = event else { return };
+        match self.actions.get(*step) {
+            Some(Action::FinalizeDetach { .. }) => self.detached += 1,
+            Some(Action::Partition(action)) => match action {
+                PartitionAction::Create(_) | PartitionAction::Restore { .. } => self.created += 1,
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
+                PartitionAction::Archive { .. } => self.archived += 1,
                 PartitionAction::Drop { tables } => self.dropped += tables.len(),
                 PartitionAction::DropArchived { .. } => self.dropped += 1,
-                PartitionAction::Archive { .. } => self.archived += 1,
-                PartitionAction::Restore { .. } => self.created += 1,
                 PartitionAction::PrepareLedger
                 | PartitionAction::Analyze { .. }
                 | PartitionAction::AddProof { .. }
@@ -260,7 +279,8 @@ impl Outcome {
                 | PartitionAction::NoteRetiring { .. }
                 | PartitionAction::NoteDetached { .. }
                 | PartitionAction::NoteAttached { .. } => {}
-            }
+            },
+            Some(_) | None => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod archive;
 mod check;
 mod create;
 mod default;
+mod facts;
 mod keys;
 mod retention;
 mod stalls;
