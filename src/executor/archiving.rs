@@ -43,6 +43,7 @@ pub fn run(
         PartitionAction::Restore { new, archive } => restore(session, new, archive, tools),
         PartitionAction::PrepareLedger
         | PartitionAction::Create(_)
+        | PartitionAction::CreateFromDefault { .. }
         | PartitionAction::Analyze { .. }
         | PartitionAction::AddProof { .. }
         | PartitionAction::ValidateProof { .. }

@@ -13,6 +13,8 @@ use super::ident::Ident;
 pub struct Traits {
     /// The parent's owner.
     pub owner: Option<Ident>,
+    /// The parent's columns that hold values of their own: without generated ones.
+    pub columns: Vec<Ident>,
     /// Rights on the parent.
     pub grants: Vec<Grant>,
     /// ROW LEVEL SECURITY of the parent.

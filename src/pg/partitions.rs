@@ -9,7 +9,7 @@ use postgres::types::Type;
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::model::ident::{Ident, QualifiedName, parse_name};
+use crate::model::ident::{Ident, QualifiedName, literal, parse_name};
 use crate::model::ledger::{Ledger, Retired, RetiredProgress};
 use crate::model::traits::Traits;
 use crate::runbook::partition::LEDGER_TABLE;
@@ -100,6 +100,15 @@ pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &st
         .query(&sql, &[])
         .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;
     Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+/// The size of a table's rows, of all its partitions where it has some.
+pub fn size_bytes(session: &mut Session, table: &QualifiedName) -> Result<u64> {
+    let sql = "select coalesce(sum(pg_relation_size(relid)), 0)::int8 \
+               from pg_partition_tree($1::regclass)";
+    let rows = session.query(&sql.replace("$1", &literal(&table.to_string())), &[]);
+    let rows = rows.map_err(|failure| failure.explain(&format!("cannot measure {table}")))?;
+    Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0) as u64))
 }
 
 /// Whether there is a table of that name.

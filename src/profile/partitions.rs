@@ -30,6 +30,8 @@ pub struct PartitionRule {
     pub retention: Option<Span>,
     /// What happens to a partition that leaves.
     pub expiry: Expiry,
+    /// How partitions are detached.
+    pub detach: Detach,
     /// How long a detached partition stays as a table of its own before it is dropped.
     pub grace: Millis,
     /// Time zone (IANA) that hours, days and months begin in.
@@ -67,6 +69,18 @@ pub enum Expiry {
     Archive,
 }
 
+/// How partitions are detached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Detach {
+    /// One by one, each waiting for the transactions that use the table; stops nobody.
+    #[default]
+    Concurrently,
+    /// Many in one transaction, under ACCESS EXCLUSIVE on the table for some milliseconds: for
+    /// many small partitions.
+    Batched,
+}
+
 /// HASH below another level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +100,7 @@ impl Default for PartitionRule {
             ahead: 3,
             retention: None,
             expiry: Expiry::Detach,
+            detach: Detach::Concurrently,
             grace: Millis(7 * 86_400_000),
             time_zone: "UTC".to_string(),
             name: String::new(),

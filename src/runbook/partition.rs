@@ -26,6 +26,15 @@ pub enum PartitionAction {
     PrepareLedger,
     /// Create a table like its parent and attach it, in one transaction.
     Create(Box<NewPartition>),
+    /// The same, with rows that the DEFAULT partition holds.
+    CreateFromDefault {
+        /// The partition.
+        new: Box<NewPartition>,
+        /// The DEFAULT partition.
+        default: QualifiedName,
+        /// The condition that its rows meet.
+        rows: String,
+    },
     /// `ANALYZE`, so that the planner knows new partitions are empty.
     Analyze {
         /// What to look at.
@@ -150,6 +159,9 @@ impl PartitionAction {
         match self {
             PartitionAction::PrepareLedger => Script::transaction(create_ledger()),
             PartitionAction::Create(new) => Script::own(new.sql()),
+            PartitionAction::CreateFromDefault { new, default, rows } => {
+                Script::own(new.sql_with_rows(default, rows))
+            }
             PartitionAction::Analyze { tables } => {
                 Script::alone(format!("ANALYZE {}", list(tables)))
             }
@@ -210,7 +222,9 @@ impl PartitionAction {
             | PartitionAction::NoteRetiring { .. }
             | PartitionAction::NoteDetached { .. }
             | PartitionAction::NoteAttached { .. } => Vec::new(),
-            PartitionAction::Create(new) => vec![format!("create {} {}", new.name, new.bound)],
+            PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
+                vec![format!("create {} {}", new.name, new.bound)]
+            }
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
             PartitionAction::Archive { table, .. } => {
                 vec![format!("archive {table}, read it back")]
@@ -238,6 +252,7 @@ impl PartitionAction {
             | PartitionAction::NoteDetached { .. }
             | PartitionAction::NoteAttached { .. } => return None,
             PartitionAction::Create(_) => "create a partition and attach it",
+            PartitionAction::CreateFromDefault { .. } => "create a partition with rows of DEFAULT",
             PartitionAction::Analyze { .. } => "analyze new partitions",
             PartitionAction::AddProof { .. } => "add a check to the DEFAULT partition, not valid",
             PartitionAction::ValidateProof { .. } => "validate a check",
@@ -256,6 +271,9 @@ impl PartitionAction {
         match self {
             PartitionAction::PrepareLedger => "prepare the ledger".to_string(),
             PartitionAction::Create(new) => format!("create {}", new.name),
+            PartitionAction::CreateFromDefault { new, default, .. } => {
+                format!("create {} with rows of {default}", new.name)
+            }
             PartitionAction::Analyze { tables } => format!("analyze {}", some(tables)),
             PartitionAction::AddProof { table, .. } => format!("add a check to {table}"),
             PartitionAction::ValidateProof { table, .. } => {
@@ -285,7 +303,9 @@ impl PartitionAction {
     pub fn apply(&self, catalog: &mut Catalog) {
         match self {
             PartitionAction::PrepareLedger => catalog.ledger.exists = true,
-            PartitionAction::Create(new) => new.apply(catalog),
+            PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
+                new.apply(catalog);
+            }
             PartitionAction::Analyze { tables } => {
                 for table in tables {
                     with(catalog, table, |relation| relation.estimated_rows = Some(0));
@@ -353,6 +373,22 @@ impl NewPartition {
         sql.extend(traits::statements(&own, name));
         sql.push(self.attach_sql());
         sql.extend(late);
+        sql
+    }
+
+    /// Writers wait from the LOCK on, so that no row comes between; readers see each row once,
+    /// since both tables change in one transaction.
+    fn sql_with_rows(&self, default: &QualifiedName, rows: &str) -> Vec<String> {
+        let columns: Vec<String> = self.traits.columns.iter().map(ToString::to_string).collect();
+        let columns = columns.join(", ");
+        let mut sql = vec![format!("LOCK TABLE ONLY {default} IN ACCESS EXCLUSIVE MODE")];
+        sql.extend(self.create_sql());
+        sql.push(format!(
+            "WITH moved AS (DELETE FROM ONLY {default} WHERE {rows} RETURNING {columns})\n  \
+             INSERT INTO {} ({columns}) SELECT {columns} FROM moved",
+            self.name
+        ));
+        sql.push(self.attach_sql());
         sql
     }
 

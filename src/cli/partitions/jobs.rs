@@ -265,7 +265,9 @@ impl Outcome {
         match self.actions.get(*step) {
             Some(Action::FinalizeDetach { .. }) => self.detached += 1,
             Some(Action::Partition(action)) => match action {
-                PartitionAction::Create(_) | PartitionAction::Restore { .. } => self.created += 1,
+                PartitionAction::Create(_)
+                | PartitionAction::CreateFromDefault { .. }
+                | PartitionAction::Restore { .. } => self.created += 1,
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
                 PartitionAction::Archive { .. } => self.archived += 1,

@@ -113,11 +113,13 @@ pub fn plan(
         }
     };
     let traits = partitions::traits(session, questions.traits.as_slice())?;
-    let default_is_in_the_way = match &questions.default {
-        Some((table, condition)) => partitions::holds_others(session, table, condition)?,
-        None => false,
+    let default_in_the_way = match &questions.default {
+        Some((table, condition)) if partitions::holds_others(session, table, condition)? => {
+            Some(partitions::size_bytes(session, table)?)
+        }
+        Some(_) | None => None,
     };
-    let answers = Answers { traits, default_is_in_the_way };
+    let answers = Answers { traits, default_in_the_way };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }
 

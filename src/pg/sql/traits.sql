@@ -2,6 +2,9 @@
 -- one for each, or the table itself where it has none.
 select rule.parent, json_build_object(
   'owner', owner.rolname,
+  'columns', (select json_agg(a.attname order by a.attnum) from pg_attribute a
+               where a.attrelid = parent.oid and a.attnum > 0 and not a.attisdropped
+                 and a.attgenerated = ''),
   'grants', coalesce(grants.list, '[]'::json),
   'row_security', parent.relrowsecurity,
   'force_row_security', parent.relforcerowsecurity,

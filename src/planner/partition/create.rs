@@ -23,6 +23,8 @@ use crate::runbook::partition::{
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
+/// A DEFAULT partition up to this size is read in some milliseconds.
+const MOVED_BYTES_MAX: u64 = 8 << 20;
 /// How many names are tried where the usual one is taken by a sibling.
 const NAMES_MAX: u32 = 9;
 
@@ -96,23 +98,67 @@ impl Plan<'_> {
             .into_iter()
             .filter(|name| self.catalog.relations[name].kind != RelationKind::PartitionedTable)
             .collect();
-        if !leaves.is_empty() {
-            let action = Action::Partition(PartitionAction::Analyze { tables: leaves });
-            let step = self.frame.patient(action, Vec::new());
-            self.push(self.stage("let the planner know that they are empty", vec![step]));
-        }
+        self.analyze(leaves);
         Ok(())
+    }
+
+    fn analyze(&mut self, tables: Vec<QualifiedName>) {
+        if !tables.is_empty() {
+            let action = Action::Partition(PartitionAction::Analyze { tables });
+            let step = self.frame.patient(action, Vec::new());
+            self.push(self.stage("let the planner know what they hold", vec![step]));
+        }
     }
 
     /// The missing ranges, once a DEFAULT partition is proven to hold none of their rows.
     fn prepare_ranges(&mut self, range: &Range) -> Result<Vec<Missing>, Finding> {
-        let catalog = self.catalog.clone();
-        let members = members(&catalog, self.rule, range)?;
+        let members = members(&self.catalog, self.rule, range)?;
         let bounds = missing_ranges(self.rule, range, &members, self.moment.now)?;
-        if let (Some((name, relation)), Some(region)) = (members.default, region(&bounds)) {
-            self.prove(name, relation, &outside(range, region))?;
+        let default = members.default.map(|(name, relation)| (name.clone(), relation.clone()));
+        if let (Some((name, relation)), Some(region)) = (default, region(&bounds)) {
+            if self.moves_rows(&relation) {
+                return self.move_out(range, &name, &bounds);
+            }
+            self.prove(&name, &relation, &outside(range, region))?;
         }
         bounds.iter().map(|bound| self.missing(range, bound)).collect()
+    }
+
+    /// Whether rows in a DEFAULT partition are moved to where they belong: where that takes some
+    /// milliseconds, and deletes nothing elsewhere.
+    fn moves_rows(&self, default: &Relation) -> bool {
+        let table = &self.catalog.relations[&self.rule.table];
+        let small = self.answers.default_in_the_way.is_some_and(|bytes| bytes <= MOVED_BYTES_MAX);
+        let plain = default.kind == RelationKind::Table && self.rule.written.hash.is_none();
+        small && plain && table.referenced_by.is_empty() && default.referenced_by.is_empty()
+    }
+
+    /// Creates the missing partitions with the rows of the DEFAULT partition that belong there,
+    /// each in one transaction. Nothing is left to create afterwards.
+    fn move_out(
+        &mut self,
+        range: &Range,
+        default: &QualifiedName,
+        bounds: &[RangeBound],
+    ) -> Result<Vec<Missing>, Finding> {
+        self.drop_proofs();
+        let (mut created, mut steps) = (Vec::new(), Vec::new());
+        for bound in bounds {
+            let new = self.new_partition(&self.missing(range, bound)?, &created)?;
+            created.push(new.name.clone());
+            let rows = format!("NOT ({})", outside(range, (bound.lower(), bound.upper())));
+            let locks = vec![
+                lock(LockMode::ShareUpdateExclusive, &new.parent),
+                lock(LockMode::AccessExclusive, default),
+            ];
+            let (new, default) = (Box::new(new), default.clone());
+            let action = PartitionAction::CreateFromDefault { new, default, rows };
+            steps.push(self.frame.short(Action::Partition(action), locks));
+        }
+        let count = plural(steps.len(), "partition", "partitions");
+        self.push(self.stage(&format!("create {count} with their rows in DEFAULT"), steps));
+        self.analyze(created);
+        Ok(Vec::new())
     }
 
     fn missing(&self, range: &Range, bound: &RangeBound) -> Result<Missing, Finding> {
@@ -137,7 +183,7 @@ impl Plan<'_> {
         relation: &Relation,
         condition: &str,
     ) -> Result<(), Finding> {
-        if self.answers.default_is_in_the_way {
+        if self.answers.default_in_the_way.is_some() {
             let message = format!("{default} holds rows of partitions that are to be created");
             return Err(self.error("default-holds-rows", message).help(format!(
                 "move them: those for which not ({condition}); see docs/partitions.md"

@@ -12,10 +12,14 @@ use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
 use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
-use crate::profile::partitions::Expiry;
-use crate::runbook::Step;
+use crate::profile::partitions::{Detach, Expiry};
 use crate::runbook::action::Action;
 use crate::runbook::partition::{DEFAULT_BOUND, Hazard, PartitionAction};
+use crate::runbook::{Lock, Step};
+
+/// How many tables share a transaction: some milliseconds of ACCESS EXCLUSIVE on the parent, and
+/// some hundred locks.
+const BATCH: usize = 25;
 
 impl Plan<'_> {
     /// Takes away what the rule says is too old.
@@ -122,8 +126,16 @@ impl Plan<'_> {
             return;
         }
         self.note_retiring(leaving);
-        let steps: Vec<Step> = leaving.iter().map(|table| self.detach_step(table)).collect();
-        let title = format!("detach {}", plural(steps.len(), "partition", "partitions"));
+        let default = self.default().is_some();
+        let steps: Vec<Step> = match (self.rule.written.detach, default) {
+            // PostgreSQL refuses CONCURRENTLY where there is a DEFAULT partition.
+            (Detach::Concurrently, true) => leaving.chunks(1).map(|t| self.detach(t)).collect(),
+            (Detach::Batched, _) => leaving.chunks(BATCH).map(|t| self.detach(t)).collect(),
+            (Detach::Concurrently, false) => {
+                leaving.iter().map(|table| self.detach_concurrently(table)).collect()
+            }
+        };
+        let title = format!("detach {}", plural(leaving.len(), "partition", "partitions"));
         self.push(self.stage(&title, steps));
     }
 
@@ -161,40 +173,45 @@ impl Plan<'_> {
         step.into_iter().collect()
     }
 
-    /// Concurrently, which stops nobody. PostgreSQL refuses that where there is a DEFAULT
-    /// partition (manual, ALTER TABLE, DETACH PARTITION): then ACCESS EXCLUSIVE, for a moment.
-    fn detach_step(&self, partition: &QualifiedName) -> Step {
-        let parent = self.rule.table.clone();
-        let default = self.catalog.partitions(&parent).find(|(_, relation)| {
+    fn default(&self) -> Option<&QualifiedName> {
+        let partitions = self.catalog.partitions(&self.rule.table);
+        let mut default = partitions.filter(|(_, relation)| {
             relation.partition_of.as_ref().is_some_and(|p| p.bound == DEFAULT_BOUND)
         });
-        let on_partition = lock(LockMode::AccessExclusive, partition);
-        let references = self.catalog.relations[&parent].references.iter();
-        let references = references.map(|table| lock(LockMode::ShareRowExclusive, table));
-        match default {
-            None => {
-                let on_parent = lock(LockMode::ShareUpdateExclusive, &parent);
-                let locks = [on_parent, on_partition].into_iter().chain(references).collect();
-                let partition = partition.clone();
-                let action = PartitionAction::DetachConcurrently { parent, partition };
-                let action = Action::Partition(action);
-                if self.catalog.relations[&self.rule.table].references.is_empty() {
-                    return self.frame.patient(action, locks);
-                }
-                // Writers of a referenced table queue behind its lock: it must not wait for long.
-                let mut step = self.frame.short(action, locks);
-                step.limits.statement_timeout = Millis(0);
-                step
-            }
-            Some((default, _)) => {
-                let on_parent = lock(LockMode::AccessExclusive, &parent);
-                let on_default = lock(LockMode::AccessExclusive, default);
-                let locks = [on_parent, on_partition, on_default].into_iter().chain(references);
-                let partitions = vec![partition.clone()];
-                let action = PartitionAction::Detach { parent, partitions };
-                self.frame.short(Action::Partition(action), locks.collect())
-            }
+        default.next().map(|(name, _)| name)
+    }
+
+    /// Waits for transactions that use the table, and stops nobody meanwhile; unless a foreign key
+    /// points elsewhere: writers there queue behind its lock, so that it must not wait for long.
+    fn detach_concurrently(&self, partition: &QualifiedName) -> Step {
+        let parent = self.rule.table.clone();
+        let references = &self.catalog.relations[&parent].references;
+        let mut locks = vec![
+            lock(LockMode::ShareUpdateExclusive, &parent),
+            lock(LockMode::AccessExclusive, partition),
+        ];
+        locks.extend(references.iter().map(|table| lock(LockMode::ShareRowExclusive, table)));
+        let partition = partition.clone();
+        let action = Action::Partition(PartitionAction::DetachConcurrently { parent, partition });
+        if references.is_empty() {
+            return self.frame.patient(action, locks);
         }
+        let mut step = self.frame.short(action, locks);
+        step.limits.statement_timeout = Millis(0);
+        step
+    }
+
+    /// At once, under ACCESS EXCLUSIVE for a moment.
+    fn detach(&self, partitions: &[QualifiedName]) -> Step {
+        let parent = self.rule.table.clone();
+        let references = self.catalog.relations[&parent].references.iter();
+        let exclusive = [&parent].into_iter().chain(self.default()).chain(partitions);
+        let mut locks: Vec<Lock> =
+            exclusive.map(|table| lock(LockMode::AccessExclusive, table)).collect();
+        locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
+        let partitions = partitions.to_vec();
+        let action = PartitionAction::Detach { parent, partitions };
+        self.frame.short(Action::Partition(action), locks)
     }
 
     /// A table that somebody attached again has not left: when it leaves, its grace begins anew.
@@ -276,17 +293,23 @@ impl Plan<'_> {
             self.findings.push(finding.help("allow it with --allow drop-partition"));
             return;
         }
-        let step = |table: &QualifiedName| {
-            let locks = vec![lock(LockMode::AccessExclusive, table)];
-            let archived = self.catalog.ledger.of(table).is_some_and(|retired| retired.archived);
-            let action = match archived {
-                true => PartitionAction::DropArchived { table: table.clone() },
-                false => PartitionAction::Drop { tables: vec![table.clone()] },
-            };
-            self.frame.short(Action::Partition(action), locks)
+        let is_archived =
+            |table: &&QualifiedName| self.catalog.ledger.of(table).is_some_and(|r| r.archived);
+        let (archived, others): (Vec<_>, Vec<_>) = tables.iter().partition(is_archived);
+        let step = |action: PartitionAction, tables: &[&QualifiedName]| {
+            let locks = tables.iter().map(|table| lock(LockMode::AccessExclusive, table));
+            self.frame.short(Action::Partition(action), locks.collect())
         };
-        let steps: Vec<Step> = tables.iter().map(step).collect();
-        let title = format!("drop {}", plural(steps.len(), "detached table", "detached tables"));
+        let mut steps: Vec<Step> = archived
+            .iter()
+            .map(|table| step(PartitionAction::DropArchived { table: (*table).clone() }, &[table]))
+            .collect();
+        // Nobody uses them: a batch stops nobody.
+        steps.extend(others.chunks(BATCH).map(|batch| {
+            let tables = batch.iter().map(|table| (*table).clone()).collect();
+            step(PartitionAction::Drop { tables }, batch)
+        }));
+        let title = format!("drop {}", plural(tables.len(), "detached table", "detached tables"));
         self.push(self.stage(&title, steps));
     }
 }

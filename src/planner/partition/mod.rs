@@ -4,6 +4,7 @@
 //! runs but the ledger of what leaves: a plan made again after any stop goes on where the last one
 //! ended.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -83,8 +84,8 @@ pub struct Questions {
 pub struct Answers {
     /// What new partitions of a table have to have.
     pub traits: BTreeMap<QualifiedName, Traits>,
-    /// Whether the DEFAULT partition holds rows of partitions that are to be created.
-    pub default_is_in_the_way: bool,
+    /// The size in bytes of a DEFAULT partition that holds rows of partitions to be created.
+    pub default_in_the_way: Option<u64>,
 }
 
 /// What to ask for a rule.
@@ -138,7 +139,7 @@ struct Plan<'a> {
     frame: Frame<'a>,
     /// How much it weighs that something is not allowed or not possible.
     severity: Severity,
-    catalog: Catalog,
+    catalog: Cow<'a, Catalog>,
     stages: Vec<Stage>,
     findings: Vec<Finding>,
 }
@@ -146,7 +147,7 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(
         rule: &'a Rule<'a>,
-        catalog: &Catalog,
+        catalog: &'a Catalog,
         answers: &'a Answers,
         moment: &'a Moment<'a>,
     ) -> Plan<'a> {
@@ -157,7 +158,7 @@ impl<'a> Plan<'a> {
             moment,
             frame: Frame { title, limits: moment.limits, settings: Vec::new() },
             severity: Severity::Warning,
-            catalog: catalog.clone(),
+            catalog: Cow::Borrowed(catalog),
             stages: Vec::new(),
             findings: Vec::new(),
         }
@@ -181,7 +182,7 @@ impl<'a> Plan<'a> {
 
     fn push(&mut self, stage: Stage) {
         if !stage.steps.is_empty() {
-            apply_all(stage.steps.iter().map(|step| &step.action), &mut self.catalog);
+            apply_all(stage.steps.iter().map(|step| &step.action), self.catalog.to_mut());
             self.stages.push(stage);
         }
     }

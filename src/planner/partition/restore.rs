@@ -59,10 +59,10 @@ impl Plan<'_> {
             return Ok(());
         }
         self.refuse_overlap(restoration)?;
-        let catalog = self.catalog.clone();
-        let default = default_and_condition(self.rule, &catalog, restoration)?;
+        let default = default_and_condition(self.rule, &self.catalog, restoration)?;
         if let Some((default, condition)) = &default {
-            self.prove(default, &catalog.relations[default], condition)?;
+            let relation = self.catalog.relations[default].clone();
+            self.prove(default, &relation, condition)?;
         }
         let parent = self.rule.table.clone();
         let mut locks = vec![lock(LockMode::ShareUpdateExclusive, &parent)];
