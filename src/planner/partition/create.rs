@@ -56,7 +56,10 @@ pub fn questions(
         Scheme::List => {
             let first =
                 catalog.partitions(&rule.table).next().map(|(name, _)| leaf_of(catalog, name));
-            (!missing_lists(catalog, rule).is_empty()).then_some(first)
+            let missing = missing_lists(catalog, rule);
+            questions.default = list_proof(rule, catalog, &missing)
+                .map(|(default, _, condition)| (default.clone(), condition));
+            (!missing.is_empty()).then_some(first)
         }
     };
     let table = &rule.table;
@@ -75,7 +78,7 @@ impl Plan<'_> {
         let missing = match &self.rule.scheme {
             Scheme::Range(range) => self.prepare_ranges(range)?,
             Scheme::Hash { modulus } => missing_remainders(&self.catalog, self.rule, *modulus)?,
-            Scheme::List => missing_lists(&self.catalog, self.rule),
+            Scheme::List => self.prepare_lists()?,
         };
         let mut created = Vec::new();
         let mut steps = Vec::new();
@@ -109,6 +112,16 @@ impl Plan<'_> {
             self.prove(name, relation, &outside(range, region))?;
         }
         bounds.iter().map(|bound| self.missing(range, bound)).collect()
+    }
+
+    /// The missing lists, in the same way.
+    fn prepare_lists(&mut self) -> Result<Vec<Missing>, Finding> {
+        let catalog = self.catalog.clone();
+        let missing = missing_lists(&catalog, self.rule);
+        if let Some((name, relation, condition)) = list_proof(self.rule, &catalog, &missing) {
+            self.prove(name, relation, &condition)?;
+        }
+        Ok(missing)
     }
 
     fn missing(&self, range: &Range, bound: &RangeBound) -> Result<Missing, Finding> {
@@ -376,6 +389,28 @@ fn missing_lists(catalog: &Catalog, rule: &Rule<'_>) -> Vec<Missing> {
             Some(Missing { bound, name: Ident::new(name.as_str()).ok()? })
         })
         .collect()
+}
+
+/// The DEFAULT partition that lists come out of, and what holds for rows in none of them; `None`
+/// also where the key is an expression. There, and for a boolean key, whose comparisons PostgreSQL
+/// rewrites before it proves anything, the server reads the DEFAULT partition.
+fn list_proof<'a>(
+    rule: &Rule<'_>,
+    catalog: &'a Catalog,
+    missing: &[Missing],
+) -> Option<(&'a QualifiedName, &'a Relation, String)> {
+    let (table, parent) = catalog.relations.get_key_value(&rule.table)?;
+    let (default, relation) = catalog.partitions(table).find(|(_, relation)| {
+        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == "DEFAULT")
+    })?;
+    let (column, _) = parent.key_columns.first()?;
+    let column = Ident::new(column.as_str()).ok()?;
+    let lists: Vec<&str> = missing
+        .iter()
+        .filter_map(|one| one.bound.strip_prefix("FOR VALUES IN (")?.strip_suffix(')'))
+        .collect();
+    let condition = format!("{column} IS NULL OR {column} NOT IN ({})", lists.join(", "));
+    (!lists.is_empty()).then_some((default, relation, condition))
 }
 
 /// The values of `FOR VALUES IN ('de', 'fr', 7)` without quotes.

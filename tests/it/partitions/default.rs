@@ -68,6 +68,52 @@ fn a_default_partition_is_not_read_under_a_lock() {
     assert_eq!(logged("verifying table \"d_tz_rest\""), before + 1);
 }
 
+#[test]
+fn nor_is_the_one_beside_lists() {
+    let keys = [
+        ("text", r#"["b"]"#, r#"["a, 'b'", "c"]"#),
+        ("varchar(9)", r#"["b", "c"]"#, r#"["d"]"#),
+        ("int", r#"["7"]"#, r#"["-8", "9"]"#),
+        ("bigint", r#"["1"]"#, r#"["5000000000"]"#),
+        ("date", r#"["2026-01-01"]"#, r#"["2026-01-02", "2026-01-03"]"#),
+    ];
+    let (mut before, mut rules) = (Vec::new(), String::new());
+    for (number, (key, first, second)) in keys.iter().enumerate() {
+        before.push(format!(
+            "create table li_{number} (\"K\" {key}, v int) partition by list (\"K\");
+             create table li_{number}_rest partition of li_{number} default;
+             insert into li_{number} values (null, 1)"
+        ));
+        rules += &format!(
+            "[[partitions]]\ntable = \"li_{number}\"\n\
+             lists = {{ l{number}_b = {first}, l{number}_c = {second} }}\n"
+        );
+    }
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let Some(kept) = Kept::new("default_lists", &before, &rules) else { return };
+    kept.sql(
+        "do $$ begin execute format('alter database %I set log_min_messages = debug1',
+           current_database()); end $$",
+    );
+    kept.sql("insert into li_2 values (-8, 3)");
+    let said = kept.run("rotate --yes");
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("public.li_2_rest holds rows of partitions"), "{said}");
+    kept.sql("delete from li_2 where v = 3");
+    kept.run("rotate --yes").expect(0, &[]);
+    for (number, (key, ..)) in keys.iter().enumerate() {
+        let implied = format!(
+            "updated partition constraint for default partition \"li_{number}_rest\" is implied \
+             by existing constraints"
+        );
+        assert_eq!(logged(&implied), 2, "{key}");
+        assert_eq!(kept.partitions(&format!("li_{number}")).len(), 3);
+    }
+    check_tidy(&mut kept.connect());
+    let said = kept.run("rotate --yes");
+    assert!(said.stdout.starts_with("nothing to do"), "{said}");
+}
+
 const TWO: &[&str] = &[
     "create table ev (at timestamptz, v int) partition by range (at)",
     "create table ev_rest partition of ev default partition by list (v)",
