@@ -61,7 +61,10 @@ pub fn questions(
         Scheme::List => {
             let first =
                 catalog.partitions(&rule.table).next().map(|(name, _)| leaf_of(catalog, name));
-            (!missing_lists(catalog, rule).is_empty()).then_some(first)
+            let missing = missing_lists(catalog, rule);
+            questions.default = list_proof(rule, catalog, &missing)
+                .map(|(default, _, condition)| (default.clone(), condition));
+            (!missing.is_empty()).then_some(first)
         }
     };
     let table = &rule.table;
@@ -80,7 +83,7 @@ impl Plan<'_> {
         let missing = match &self.rule.scheme {
             Scheme::Range(range) => self.prepare_ranges(range)?,
             Scheme::Hash { modulus } => missing_remainders(&self.catalog, self.rule, *modulus)?,
-            Scheme::List => missing_lists(&self.catalog, self.rule),
+            Scheme::List => self.prepare_lists()?,
             Scheme::Unruled => Vec::new(),
         };
         let mut created = Vec::new();
@@ -159,6 +162,17 @@ impl Plan<'_> {
         self.push(self.stage(&format!("create {count} with their rows in DEFAULT"), steps));
         self.analyze(created);
         Ok(Vec::new())
+    }
+
+    /// The missing lists, in the same way.
+    fn prepare_lists(&mut self) -> Result<Vec<Missing>, Finding> {
+        let missing = missing_lists(&self.catalog, self.rule);
+        let proof = list_proof(self.rule, &self.catalog, &missing);
+        let proof = proof.map(|(name, relation, text)| (name.clone(), relation.clone(), text));
+        if let Some((name, relation, condition)) = proof {
+            self.prove(&name, &relation, &condition)?;
+        }
+        Ok(missing)
     }
 
     fn missing(&self, range: &Range, bound: &RangeBound) -> Result<Missing, Finding> {
@@ -435,6 +449,28 @@ fn missing_lists(catalog: &Catalog, rule: &Rule<'_>) -> Vec<Missing> {
             Some(Missing { bound, name: Ident::new(name.as_str()).ok()? })
         })
         .collect()
+}
+
+/// The DEFAULT partition that lists come out of, and what holds for rows in none of them; `None`
+/// also where the key is an expression. There, and for a boolean key, whose comparisons PostgreSQL
+/// rewrites before it proves anything, the server reads the DEFAULT partition.
+fn list_proof<'a>(
+    rule: &Rule<'_>,
+    catalog: &'a Catalog,
+    missing: &[Missing],
+) -> Option<(&'a QualifiedName, &'a Relation, String)> {
+    let (table, parent) = catalog.relations.get_key_value(&rule.table)?;
+    let (default, relation) = catalog.partitions(table).find(|(_, relation)| {
+        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == "DEFAULT")
+    })?;
+    let (column, _) = parent.key_columns.first()?;
+    let column = Ident::new(column.as_str()).ok()?;
+    let lists: Vec<&str> = missing
+        .iter()
+        .filter_map(|one| one.bound.strip_prefix("FOR VALUES IN (")?.strip_suffix(')'))
+        .collect();
+    let condition = format!("{column} IS NULL OR {column} NOT IN ({})", lists.join(", "));
+    (!lists.is_empty()).then_some((default, relation, condition))
 }
 
 /// The values of `FOR VALUES IN ('de', 'fr', 7)` without quotes.

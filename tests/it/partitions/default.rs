@@ -68,6 +68,52 @@ fn a_default_partition_is_not_read_under_a_lock() {
     assert_eq!(logged("verifying table \"d_tz_rest\""), before + 1);
 }
 
+#[test]
+fn nor_is_the_one_beside_lists() {
+    let keys = [
+        ("text", r#"["b"]"#, r#"["a, 'b'", "c"]"#),
+        ("varchar(9)", r#"["b", "c"]"#, r#"["d"]"#),
+        ("int", r#"["7"]"#, r#"["-8", "9"]"#),
+        ("bigint", r#"["1"]"#, r#"["5000000000"]"#),
+        ("date", r#"["2026-01-01"]"#, r#"["2026-01-02", "2026-01-03"]"#),
+    ];
+    let (mut before, mut rules) = (Vec::new(), String::new());
+    for (number, (key, first, second)) in keys.iter().enumerate() {
+        before.push(format!(
+            "create table li_{number} (\"K\" {key}, v int) partition by list (\"K\");
+             create table li_{number}_rest partition of li_{number} default;
+             insert into li_{number} values (null, 1)"
+        ));
+        rules += &format!(
+            "[[partitions]]\ntable = \"li_{number}\"\n\
+             lists = {{ l{number}_b = {first}, l{number}_c = {second} }}\n"
+        );
+    }
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let Some(kept) = Kept::new("default_lists", &before, &rules) else { return };
+    kept.sql(
+        "do $$ begin execute format('alter database %I set log_min_messages = debug1',
+           current_database()); end $$",
+    );
+    kept.sql("insert into li_2 values (-8, 3)");
+    let said = kept.run("rotate --yes");
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("public.li_2_rest holds rows of partitions"), "{said}");
+    kept.sql("delete from li_2 where v = 3");
+    kept.run("rotate --yes").expect(0, &[]);
+    for (number, (key, ..)) in keys.iter().enumerate() {
+        let implied = format!(
+            "updated partition constraint for default partition \"li_{number}_rest\" is implied \
+             by existing constraints"
+        );
+        assert_eq!(logged(&implied), 2, "{key}");
+        assert_eq!(kept.partitions(&format!("li_{number}")).len(), 3);
+    }
+    check_tidy(&mut kept.connect());
+    let said = kept.run("rotate --yes");
+    assert!(said.stdout.starts_with("nothing to do"), "{said}");
+}
+
 const TWO: &[&str] = &[
     "create table ev (at timestamptz, v int) partition by range (at)",
     "create table ev_rest partition of ev default partition by list (v)",
@@ -140,4 +186,42 @@ fn what_a_killed_run_left_is_taken_away_also_where_the_rule_fails() {
         kept.sql("insert into ev values ('2026-04-15', 1)");
         return;
     }
+}
+
+#[test]
+fn rows_in_a_small_default_move_to_where_they_belong() {
+    let before = "
+        create table ev (id int generated always as identity, at date, note text,
+                         twice int generated always as (length(note) * 2) stored)
+          partition by range (at);
+        create table ev_d (note text, at date, id int not null,
+                           twice int generated always as (length(note) * 2) stored);
+        alter table ev attach partition ev_d default;
+        insert into ev (at, note) values ('2026-03-01', 'a'), ('2026-03-31', null),
+          ('2026-04-01', 'b'), ('2020-01-01', 'old'), (null, 'none')";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_moves", &[before], rule) else { return };
+    let rows = "select string_agg(ev::text, ' ' order by id) from ev";
+    let all = kept.texts(rows, &[]);
+    kept.rotate("2026-03-15");
+    assert_eq!(kept.texts(rows, &[]), all);
+    assert_eq!(kept.count("select count(*) from ev_2026_03"), 2);
+    assert_eq!(kept.count("select count(*) from ev_2026_04"), 1);
+    assert_eq!(kept.count("select count(*) from ev_d"), 2);
+    kept.check_done("2026-03-15");
+}
+
+#[test]
+fn rows_in_a_large_default_stop_the_rule() {
+    let before = "
+        create table ev (at date, filler text) partition by range (at);
+        create table ev_d partition of ev default;
+        alter table ev_d alter filler set storage plain;
+        insert into ev select '2026-03-01', repeat('x', 4000) from generate_series(1, 2500)";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_large", &[before], rule) else { return };
+    let said = kept.run("rotate --yes --as-of 2026-03-15");
+    assert_eq!(said.code, 1, "{said}");
+    assert!(said.stdout.contains("ev_d holds rows of partitions"), "{said}");
+    assert_eq!(kept.partitions("ev"), ["ev_d DEFAULT"]);
 }

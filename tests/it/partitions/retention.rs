@@ -299,3 +299,14 @@ fn a_long_writer_of_a_referenced_table_holds_up_nobody_else() {
     assert!(worst.iter().all(|worst| *worst < STALL_MAX), "{worst:?}");
     kept.check_done(NOW);
 }
+
+#[test]
+fn many_partitions_leave_in_batches() {
+    let rule = RULE.replace("expiry", "detach = \"batched\"\ngrace = \"0\"\nexpiry");
+    let Some(kept) = Kept::new("batched", &[MONTHS], &rule) else { return };
+    let said = kept.rotate(NOW);
+    assert!(said.stderr.contains("detach public.ev_2025_09 and 2 more"), "{said}");
+    assert!(said.stderr.contains("drop public.ev_2025_09 and 2 more"), "{said}");
+    assert_eq!(kept.attached(), 5);
+    kept.check_done(NOW);
+}

@@ -101,6 +101,10 @@ fn a_rotation_that_dies_anywhere_is_completed_by_the_next() {
             assert!(said.stderr.contains(word), "{word}: {said}");
         }
         assert_eq!(rows(&kept), kept_rows);
+        // Two months of each table are dropped, and one is detached.
+        let ledger = "select count(detached_at) * 100 + count(dropped_at)
+            from pgtune_state.partition_ledger";
+        assert_eq!(kept.count(ledger), 906);
         state(&kept)
     };
     let (next, survived_at) = (AtomicU32::new(1), AtomicU32::new(u32::MAX));
