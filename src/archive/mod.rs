@@ -29,6 +29,8 @@ pub struct Progress {
     pub rows: u64,
     /// Bytes so far, unpacked.
     pub bytes: u64,
+    /// Rows in all.
+    pub all_rows: u64,
 }
 
 /// Gets to know how far a transfer is; its error stops it.
@@ -98,7 +100,8 @@ fn write_snapshot(
         seal: String::new(),
     };
     let mut packing = Packing::new(store.put(&manifest.rows_file())?)?;
-    copy_out(session, &server::copy_out_sql(table, &columns), &mut packing, watch)?;
+    let sql = server::copy_out_sql(table, &columns);
+    copy_out(session, &sql, &mut packing, (manifest.contents.rows, watch))?;
     let (sums, upload) = packing.finish()?;
     if sums.rows != manifest.contents.rows {
         let (sent, counted) = (sums.rows, manifest.contents.rows);
@@ -115,12 +118,12 @@ fn copy_out<W: std::io::Write>(
     session: &mut Session,
     sql: &str,
     packing: &mut Packing<W>,
-    watch: Watch<'_>,
+    (all_rows, watch): (u64, Watch<'_>),
 ) -> Result<()> {
     let canceler = session.canceler();
     let explain = |failure: crate::pg::failure::Failure| failure.explain("cannot read the rows");
     let mut copy = session.copy_out(sql).map_err(explain)?;
-    let mut reports = Reports::new(watch);
+    let mut reports = Reports::new(watch, all_rows);
     loop {
         let chunk = copy.chunk().map_err(explain)?;
         if chunk.is_empty() {
@@ -149,7 +152,7 @@ pub fn read_manifest(store: &Store, name: &str) -> Result<Manifest> {
 /// differs. No server is asked.
 pub fn verify(store: &Store, manifest: &Manifest, watch: Watch<'_>) -> Result<()> {
     let mut unpacking = Unpacking::new(store.read(&manifest.rows_file())?)?;
-    let mut reports = Reports::new(watch);
+    let mut reports = Reports::new(watch, manifest.stream.rows);
     while !unpacking.chunk()?.is_empty() {
         reports.say(unpacking.so_far())?;
     }
@@ -267,7 +270,7 @@ fn copy_in(
     watch: Watch<'_>,
 ) -> Result<()> {
     let mut unpacking = Unpacking::new(store.read(&manifest.rows_file())?)?;
-    let mut reports = Reports::new(watch);
+    let mut reports = Reports::new(watch, manifest.stream.rows);
     let mut next = |chunk: &mut Vec<u8>| -> Result<bool> {
         chunk.clear();
         chunk.extend_from_slice(unpacking.chunk()?);
@@ -312,12 +315,13 @@ fn put_text(store: &Store, name: &str, text: &str) -> Result<()> {
 /// Thins reports out.
 struct Reports<'a> {
     watch: Watch<'a>,
+    all_rows: u64,
     said_bytes: u64,
 }
 
 impl<'a> Reports<'a> {
-    fn new(watch: Watch<'a>) -> Reports<'a> {
-        Reports { watch, said_bytes: 0 }
+    fn new(watch: Watch<'a>, all_rows: u64) -> Reports<'a> {
+        Reports { watch, all_rows, said_bytes: 0 }
     }
 
     fn say(&mut self, (rows, bytes): (u64, u64)) -> Result<()> {
@@ -329,6 +333,6 @@ impl<'a> Reports<'a> {
 
     fn last(&mut self, (rows, bytes): (u64, u64)) -> Result<()> {
         self.said_bytes = bytes;
-        (self.watch)(Progress { rows, bytes })
+        (self.watch)(Progress { rows, bytes, all_rows: self.all_rows })
     }
 }

@@ -27,6 +27,8 @@ pub struct Tools<'a> {
     pub stopped: &'a AtomicBool,
     /// How long to queue for a lock.
     pub lock_timeout: Millis,
+    /// Tells what a transfer is doing, and how far it is.
+    pub tell: &'a dyn Fn(&'static str, Progress),
 }
 
 /// Runs the action, if it is one of these.
@@ -68,12 +70,15 @@ impl<'a> Tools<'a> {
         })
     }
 
-    /// Ends a transfer when somebody asks pgtune to stop.
-    fn watch(&self) -> impl FnMut(Progress) -> Result<()> + 'a {
-        let stopped = self.stopped;
-        move |_| match stopped.load(Ordering::Relaxed) {
-            true => Err(Error::new(Kind::Interrupted, "interrupted")),
-            false => Ok(()),
+    /// Tells how far a transfer is, and ends it when somebody asks pgtune to stop.
+    fn watch(&self, phase: &'static str) -> impl FnMut(Progress) -> Result<()> + 'a {
+        let (stopped, tell) = (self.stopped, self.tell);
+        move |progress| {
+            tell(phase, progress);
+            match stopped.load(Ordering::Relaxed) {
+                true => Err(Error::new(Kind::Interrupted, "interrupted")),
+                false => Ok(()),
+            }
         }
     }
 
@@ -107,9 +112,9 @@ fn archive_table(
         manifest
     } else {
         let source = Source { table: table.clone(), lineage: Some(lineage.clone()) };
-        archive::write(session, store, &source, &mut tools.watch())?
+        archive::write(session, store, &source, &mut tools.watch("writing rows"))?
     };
-    archive::verify(store, &manifest, &mut tools.watch())?;
+    archive::verify(store, &manifest, &mut tools.watch("reading back"))?;
     run_sql(session, &note_archived(table, &manifest.name, &manifest.to_json()))
 }
 
@@ -149,7 +154,7 @@ fn restore(
         archive::unchanged(session, &manifest, &new.name)?;
         session.roll_back();
     } else {
-        archive::load(session, store, &manifest, &new.name, &mut tools.watch())?;
+        archive::load(session, store, &manifest, &new.name, &mut tools.watch("loading rows"))?;
     }
     tools.begin(session)?;
     run_sql(session, &format!("{}; {}; COMMIT", new.attach_sql(), note_restored(new)))

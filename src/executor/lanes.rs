@@ -18,12 +18,12 @@ use crate::runbook::Step;
 
 /// What lanes tell the run.
 pub enum Message {
-    /// Somebody was in a step's way.
-    Retrying {
+    /// A step is at work.
+    Told {
         /// The step, as it was handed out.
         step: usize,
-        /// What happened.
-        retry: step::Retry,
+        /// What it tells.
+        told: step::Told,
     },
     /// The server remarked on a statement of the user's.
     Remarked {
@@ -147,8 +147,8 @@ fn work(
     for (number, step) in orders {
         let begin = Instant::now();
         let jitter = || 0.5 + fastrand::f64();
-        let result = step::run(&mut session, step, (stopped, archive), jitter, |retry| {
-            tell(Message::Retrying { step: number, retry });
+        let result = step::run(&mut session, step, (stopped, archive), jitter, |told| {
+            tell(Message::Told { step: number, told });
         });
         // About its own statements pgtune knows better.
         let notices = session.take_notices();

@@ -28,6 +28,7 @@ mod watchdog;
 
 use event::Event;
 use lanes::{Lanes, Message};
+use step::{Retry, Told};
 use watchdog::Watchdog;
 
 /// How often running steps are looked at.
@@ -141,7 +142,7 @@ fn oversee<'env>(
             break;
         }
         match lanes.hear(TICK) {
-            Ok(Message::Retrying { step, retry }) => observe(&retrying(first_step + step, retry)),
+            Ok(Message::Told { step, told }) => observe(&told_event(first_step + step, told)),
             Ok(Message::Remarked { step, notice }) => observe(&remarked(first_step + step, notice)),
             Ok(Message::Finished { lane, step, elapsed, result }) => {
                 free.push(lane);
@@ -183,8 +184,15 @@ fn step_started(number: usize, step: &Step) -> Event {
     Event::StepStarted { step: number, name: step_name(&step.action) }
 }
 
-fn retrying(step: usize, retry: step::Retry) -> Event {
-    Event::Retrying { step, attempts: retry.attempts, pause: retry.pause, reason: retry.reason }
+fn told_event(step: usize, told: Told) -> Event {
+    match told {
+        Told::Retry(Retry { attempts, pause, reason }) => {
+            Event::Retrying { step, attempts, pause, reason }
+        }
+        Told::Progress { phase, done, total } => {
+            Event::Progress { step, phase: phase.to_string(), done, total }
+        }
+    }
 }
 
 fn remarked(step: usize, Notice { severity, message }: Notice) -> Event {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::archiving::{self, Tools};
 use super::retry;
+use crate::archive::Progress;
 use crate::archive::store::Store;
 use crate::model::migration::MigrationId;
 use crate::model::units::Millis;
@@ -17,6 +18,8 @@ use crate::runbook::{Step, Waiting};
 const BUILD_ATTEMPTS_MAX: u32 = 3;
 /// How long a clean-up may queue for its lock.
 const CLEAN_UP_LOCK_TIMEOUT: Millis = Millis(5_000);
+/// What is over sooner needs no progress shown.
+const QUIET: Duration = Duration::from_millis(500);
 /// How often a pause looks whether the run was stopped.
 const STOP_POLL: Duration = Duration::from_millis(20);
 
@@ -49,13 +52,28 @@ pub struct Retry {
     pub reason: String,
 }
 
+/// What a step tells while it is at work.
+pub enum Told {
+    /// Somebody was in its way.
+    Retry(Retry),
+    /// It is this far in a phase of its work, in units of it.
+    Progress {
+        /// What it is doing.
+        phase: &'static str,
+        /// Done.
+        done: u64,
+        /// To do.
+        total: u64,
+    },
+}
+
 /// Runs a step to its end: done, or failed for good. `jitter` gives factors for the pauses.
 pub fn run(
     session: &mut Session,
     step: &Step,
     (stopped, archive): (&AtomicBool, Option<&Store>),
     mut jitter: impl FnMut() -> f64,
-    mut tell: impl FnMut(Retry),
+    tell: impl Fn(Told),
 ) -> Result<(), Box<StepFailure>> {
     let mut script = step.action.script();
     let mut second_half = second_half(&step.action);
@@ -63,7 +81,12 @@ pub fn run(
     let mut attempt = 0;
     loop {
         let lock_timeout = lock_timeout(step, attempt);
-        let tools = Tools { store: archive, stopped, lock_timeout };
+        let progress = |phase, Progress { rows, all_rows, .. }: Progress| {
+            if begin.elapsed() >= QUIET {
+                tell(Told::Progress { phase, done: rows, total: all_rows });
+            }
+        };
+        let tools = Tools { store: archive, stopped, lock_timeout, tell: &progress };
         let attempted = match run_with_tools(session, step, &tools) {
             Some(result) => result,
             None => attempt_once(session, step, &script, lock_timeout, stopped),
@@ -87,7 +110,8 @@ pub fn run(
             return Err(failed);
         }
         attempt += 1;
-        tell(Retry { attempts: attempt, pause, reason: failed.failure.message.clone() });
+        let reason = failed.failure.message.clone();
+        tell(Told::Retry(Retry { attempts: attempt, pause, reason }));
         sleep(pause, stopped);
     }
 }

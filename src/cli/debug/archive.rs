@@ -113,7 +113,7 @@ fn said<'a>(
     stopped: &'a std::sync::atomic::AtomicBool,
 ) -> impl FnMut(Progress) -> Result<()> + 'a {
     let mut last = Instant::now();
-    move |Progress { rows, bytes }| {
+    move |Progress { rows, bytes, .. }| {
         if stopped.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
         }
