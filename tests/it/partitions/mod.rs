@@ -13,6 +13,7 @@ mod default;
 mod facts;
 mod keys;
 mod retention;
+mod shipped;
 mod stalls;
 mod sweep;
 mod together;

@@ -32,12 +32,12 @@ fn rule(ahead: &str) -> String {
 }
 
 /// The lock budget.
-const BUDGET: Duration = Duration::from_secs(2);
+pub const BUDGET: Duration = Duration::from_secs(2);
 /// A row each two milliseconds.
 const PACE: Duration = Duration::from_millis(2);
 
 /// Repeats a statement until `stop`; the longest time it took, and how often it ran.
-fn worst(url: &str, stop: &AtomicBool, statement: &str) -> (Duration, usize) {
+pub fn worst(url: &str, stop: &AtomicBool, statement: &str) -> (Duration, usize) {
     let mut client = connect(url);
     let statement = client.prepare(statement).unwrap();
     let (mut worst, mut count) = (Duration::ZERO, 0_i32);
