@@ -15,6 +15,9 @@ use crate::model::traits::Traits;
 use crate::runbook::partition::LEDGER_TABLE;
 use crate::sql::self_name;
 
+/// Longest wait for a lock while looking.
+const LOOK_LOCK_TIMEOUT: &str = "10s";
+
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
     let explain = |failure: Failure| failure.explain(&format!("cannot read {LEDGER_TABLE}"));
@@ -95,11 +98,14 @@ pub fn traits(
 /// Whether a table, or a partition of it, holds a row for which `condition` does not hold. Stops at
 /// the first.
 pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &str) -> Result<bool> {
+    let explain = |failure: Failure| failure.explain(&format!("cannot look into {table}"));
+    // Somebody may hold ACCESS EXCLUSIVE on it.
+    let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOOK_LOCK_TIMEOUT}'");
+    session.run(&begin).map_err(explain)?;
     let sql = format!("select exists (select from {table} where not ({condition}))");
-    let rows = session
-        .query(&sql, &[])
-        .map_err(|failure| failure.explain(&format!("cannot look into {table}")))?;
-    Ok(rows.first().is_some_and(|row| row.get(0)))
+    let rows = session.query(&sql, &[]);
+    session.roll_back();
+    Ok(rows.map_err(explain)?.first().is_some_and(|row| row.get(0)))
 }
 
 /// The size of a table's rows, of all its partitions where it has some.

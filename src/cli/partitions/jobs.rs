@@ -77,7 +77,13 @@ pub fn run(
 ) -> Result<()> {
     let mut planned = |terms: &Terms<'_>| {
         let plans = jobs.iter().map(|job| {
-            plan(&mut session, &sight, job, terms).unwrap_or_else(|error| refused(job, &error))
+            // Without the runner's lock somebody may change the table between look and question.
+            plan(&mut session, &sight, job, terms)
+                .or_else(|_| {
+                    let sight = look(&mut session, &database, args.as_of)?;
+                    plan(&mut session, &sight, job, terms)
+                })
+                .unwrap_or_else(|error| refused(job, &error))
         });
         together(&plans.collect::<Vec<_>>())
     };
@@ -311,6 +317,8 @@ fn report(context: &Context, outcomes: Vec<Outcome>, elapsed: &str) -> Result<()
     let findings: Vec<Finding> = outcomes.iter().flat_map(|o| o.findings.clone()).collect();
     context.show(&Report::new(&title).table(table).findings(findings.clone()))?;
     match outcomes.into_iter().find_map(|outcome| Some((outcome.table, outcome.error?))) {
+        // A finding names its table itself.
+        Some((table, error)) if error.message.starts_with(&table) => Err(error),
         Some((table, error)) => Err(error.context(table)),
         None => answer(&findings),
     }
