@@ -13,7 +13,7 @@ use crate::planner::partition::{Restoration, Scope};
 use crate::profile::partitions::PartitionRule;
 use crate::runbook::partition::Hazard;
 
-use super::drop::by_parent;
+use super::drop::by_name;
 use super::jobs::{CommonArgs, run, store};
 use super::look::{Job, Terms, look};
 
@@ -55,17 +55,7 @@ pub struct RestoreArgs {
 
 /// Runs `archive`.
 pub fn archive(context: &Context, args: ArchiveArgs) -> Result<()> {
-    let database = Database::of(context)?;
-    let mut session = database.open()?;
-    let sight = look(&mut session, &database, args.common.as_of)?;
-    let by_parent = by_parent(&sight.catalog, &args.partitions)?;
-    let jobs: Vec<Job<'_>> = by_parent
-        .iter()
-        .map(|(written, tables)| Job { written, scope: Scope::Archive(tables) })
-        .collect();
-    let allowed = args.allow.into_iter().collect();
-    let terms = Terms { limits: &context.profile().limits, allowed };
-    run(context, (database, session, sight), &jobs, &terms, &args.common)
+    by_name(context, &args.partitions, |tables| Scope::Archive(tables), args.allow, &args.common)
 }
 
 /// Runs `restore`.

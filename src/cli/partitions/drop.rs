@@ -37,21 +37,30 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run_drop(context: &Context, args: Args) -> Result<()> {
+    by_name(context, &args.partitions, |tables| Scope::Drop(tables), args.allow, &args.common)
+}
+
+/// Does something to partitions that were named, whatever a rule says.
+pub fn by_name(
+    context: &Context,
+    partitions: &[String],
+    scope: for<'a> fn(&'a [QualifiedName]) -> Scope<'a>,
+    allow: Vec<Hazard>,
+    common: &CommonArgs,
+) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
-    let sight = look(&mut session, &database, args.common.as_of)?;
-    let by_parent = by_parent(&sight.catalog, &args.partitions)?;
-    let jobs: Vec<Job<'_>> = by_parent
-        .iter()
-        .map(|(written, tables)| Job { written, scope: Scope::Drop(tables) })
-        .collect();
-    let allowed = args.allow.into_iter().collect();
+    let sight = look(&mut session, &database, common.as_of)?;
+    let by_parent = by_parent(&sight.catalog, partitions)?;
+    let jobs: Vec<Job<'_>> =
+        by_parent.iter().map(|(written, tables)| Job { written, scope: scope(tables) }).collect();
+    let allowed = allow.into_iter().collect();
     let terms = Terms { limits: &context.profile().limits, allowed };
-    run(context, (database, session, sight), &jobs, &terms, &args.common)
+    run(context, (database, session, sight), &jobs, &terms, common)
 }
 
 /// The partitions that were named, by their tables: each with a rule that says nothing else.
-pub fn by_parent(
+fn by_parent(
     catalog: &Catalog,
     named: &[String],
 ) -> Result<Vec<(PartitionRule, Vec<QualifiedName>)>> {
