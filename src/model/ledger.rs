@@ -80,6 +80,7 @@ impl Ledger {
     pub fn restored(&mut self, table: &QualifiedName, parent: &QualifiedName, bound: &str) {
         let (table, parent, bound) = (table.clone(), parent.clone(), bound.to_string());
         let progress = RetiredProgress::Restored;
+        self.retired.retain(|known| known.table != table);
         self.retired.push(Retired { table, parent, bound, progress, archived: true });
     }
 
@@ -92,5 +93,25 @@ impl Ledger {
     /// Forgets tables that are no more, or are partitions again.
     pub fn forget(&mut self, tables: &[QualifiedName]) {
         self.retired.retain(|retired| !tables.contains(&retired.table));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ident::Ident;
+
+    #[test]
+    fn a_partition_that_is_back_is_no_longer_one_that_left() {
+        let name = |text: &str| {
+            QualifiedName::new(Ident::new("public").unwrap(), Ident::new(text).unwrap())
+        };
+        let (table, parent) = (name("ev_2025_09"), name("ev"));
+        let mut ledger = Ledger::default();
+        ledger.retire(&parent, &[(table.clone(), "FOR VALUES …".to_string())]);
+        ledger.detached(std::slice::from_ref(&table));
+        ledger.restored(&table, &parent, "FOR VALUES …");
+        assert!(ledger.is_restored(&table), "{ledger:?}");
+        assert_eq!(ledger.retired.len(), 1);
     }
 }

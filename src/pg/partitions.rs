@@ -29,8 +29,16 @@ pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
         return Ok((now, Ledger::default()));
     }
     let rows = session.query(include_str!("sql/ledger.sql"), &[]).map_err(explain)?;
-    let retired = rows.iter().map(retired).collect::<Result<_>>()?;
-    Ok((now, Ledger { exists: true, retired }))
+    let mut known = Vec::new();
+    for row in &rows {
+        let retired = retired(row)?;
+        // What is not surely the table that left is never dropped.
+        if retired.progress == RetiredProgress::Restored || qualified(row.get(7))? == retired.table
+        {
+            known.push(retired);
+        }
+    }
+    Ok((now, Ledger { exists: true, retired: known }))
 }
 
 fn retired(row: &postgres::Row) -> Result<Retired> {

@@ -531,11 +531,14 @@ pub fn note_dropped(tables: &[QualifiedName]) -> String {
 }
 
 /// Writes down that a partition came back: rotation leaves it alone, however old it is.
+/// What was known of a table that was attached again in its grace is forgotten.
 pub fn note_restored(new: &NewPartition) -> String {
     let NewPartition { name, parent, bound, .. } = new;
+    let forget = forget(std::slice::from_ref(name));
     let (name, parent) = (literal(&name.to_string()), literal(&parent.to_string()));
     format!(
-        "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, restored_at)\n  VALUES \
+        "{forget};\nINSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, bound, \
+         restored_at)\n  VALUES \
          ({name}::regclass, {name}, {parent}, {}, now())",
         literal(bound)
     )

@@ -86,6 +86,17 @@ fn what_expires_is_archived_dropped_and_comes_back() {
 }
 
 #[test]
+fn what_comes_back_in_its_grace_stays() {
+    let rule = RULE.replace("grace = \"0\"", "grace = \"7d\"");
+    let Some(kept) = Kept::new("back_in_grace", &[MONTHS], &rule) else { return };
+    let before = kept.sum();
+    kept.rotate(NOW);
+    kept.run(&format!("restore {} --yes", kept.archives()[0])).expect(0, &[]);
+    kept.check_done(NOW);
+    assert_eq!(kept.sum(), before);
+}
+
+#[test]
 fn single_partitions_are_archived_by_name() {
     let Some(kept) = Kept::new("archived_by_name", &[MONTHS], RULE) else { return };
     let refused = kept.run("archive ev_2025_12 --yes");
