@@ -66,7 +66,8 @@ pub fn run(
 impl<'a> Tools<'a> {
     fn store(&self) -> Result<&'a Store> {
         self.store.ok_or_else(|| {
-            Error::usage("the profile names no place for archives").hint("set archive.to")
+            let hint = "set archive.to; a bucket needs AWS_ACCESS_KEY_ID as well";
+            Error::usage("there is no place for archives").hint(hint)
         })
     }
 

@@ -27,6 +27,8 @@ pub struct Retired {
     pub progress: RetiredProgress,
     /// Whether its rows are in the archive.
     pub archived: bool,
+    /// Whether a rule drops it after its grace; otherwise it stays.
+    pub expires: bool,
 }
 
 /// How far a partition's leaving is.
@@ -59,7 +61,12 @@ impl Ledger {
     }
 
     /// Writes down that partitions are to leave.
-    pub fn retire(&mut self, parent: &QualifiedName, partitions: &[(QualifiedName, String)]) {
+    pub fn retire(
+        &mut self,
+        parent: &QualifiedName,
+        partitions: &[(QualifiedName, String)],
+        expires: bool,
+    ) {
         self.retired.retain(|known| !partitions.iter().any(|(table, _)| *table == known.table));
         self.retired.extend(partitions.iter().map(|(table, bound)| Retired {
             table: table.clone(),
@@ -67,6 +74,7 @@ impl Ledger {
             bound: bound.clone(),
             progress: RetiredProgress::Retiring,
             archived: false,
+            expires,
         }));
     }
 
@@ -81,7 +89,14 @@ impl Ledger {
         let (table, parent, bound) = (table.clone(), parent.clone(), bound.to_string());
         let progress = RetiredProgress::Restored;
         self.retired.retain(|known| known.table != table);
-        self.retired.push(Retired { table, parent, bound, progress, archived: true });
+        self.retired.push(Retired {
+            table,
+            parent,
+            bound,
+            progress,
+            archived: true,
+            expires: false,
+        });
     }
 
     /// Writes down that tables are detached.
@@ -108,7 +123,7 @@ mod tests {
         };
         let (table, parent) = (name("ev_2025_09"), name("ev"));
         let mut ledger = Ledger::default();
-        ledger.retire(&parent, &[(table.clone(), "FOR VALUES …".to_string())]);
+        ledger.retire(&parent, &[(table.clone(), "FOR VALUES …".to_string())], true);
         ledger.detached(std::slice::from_ref(&table));
         ledger.restored(&table, &parent, "FOR VALUES …");
         assert!(ledger.is_restored(&table), "{ledger:?}");

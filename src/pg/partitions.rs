@@ -54,6 +54,7 @@ fn retired(row: &postgres::Row) -> Result<Retired> {
             Some(micros) => RetiredProgress::DetachedAt(instant(micros)?),
         },
         archived: row.get(5),
+        expires: row.get(8),
     })
 }
 

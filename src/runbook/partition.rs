@@ -69,6 +69,8 @@ pub enum PartitionAction {
         parent: QualifiedName,
         /// Partition and bound.
         partitions: Vec<(QualifiedName, String)>,
+        /// Whether a rule will drop them after their grace; otherwise they stay.
+        expires: bool,
     },
     /// `DETACH PARTITION … CONCURRENTLY`
     DetachConcurrently {
@@ -176,8 +178,8 @@ impl PartitionAction {
             PartitionAction::DropProof { table, name } => {
                 Script::transaction(vec![format!("ALTER TABLE {table} DROP CONSTRAINT {name}")])
             }
-            PartitionAction::NoteRetiring { parent, partitions } => {
-                Script::own(note_retiring(parent, partitions))
+            PartitionAction::NoteRetiring { parent, partitions, expires } => {
+                Script::own(note_retiring(parent, partitions, *expires))
             }
             PartitionAction::DetachConcurrently { parent, partition } => Script::alone(format!(
                 "ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY"
@@ -321,8 +323,8 @@ impl PartitionAction {
             PartitionAction::DropProof { table, name } => with(catalog, table, |relation| {
                 relation.checks.retain(|check| check.name != *name);
             }),
-            PartitionAction::NoteRetiring { parent, partitions } => {
-                catalog.ledger.retire(parent, partitions);
+            PartitionAction::NoteRetiring { parent, partitions, expires } => {
+                catalog.ledger.retire(parent, partitions, *expires);
             }
             PartitionAction::DetachConcurrently { partition, .. } => detach(catalog, partition),
             PartitionAction::Detach { partitions, .. } => {
@@ -481,19 +483,24 @@ fn create_ledger() -> Vec<String> {
             "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE}(\n  relid oid NOT NULL,\n  partition text \
              NOT NULL,\n  parent text NOT NULL,\n  bound text NOT NULL,\n  retiring_at timestamptz \
              NOT NULL DEFAULT now(),\n  detached_at timestamptz,\n  archive text,\n  manifest \
-             text,\n  dropped_at timestamptz,\n  restored_at timestamptz,\n  PRIMARY KEY \
+             text,\n  dropped_at timestamptz,\n  restored_at timestamptz,\n  expires \
+             boolean NOT NULL DEFAULT false,\n  PRIMARY KEY \
              (relid, retiring_at))"
         ),
     ]
 }
 
 /// A table that left before and was attached again begins anew.
-fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> Vec<String> {
+fn note_retiring(
+    parent: &QualifiedName,
+    partitions: &[(QualifiedName, String)],
+    expires: bool,
+) -> Vec<String> {
     let parent = literal(&parent.to_string());
     let (mut relids, mut rows) = (Vec::new(), Vec::new());
     for (name, bound) in partitions {
         let name = literal(&name.to_string());
-        rows.push(format!("({name}::regclass, {name}, {parent}, {})", literal(bound)));
+        rows.push(format!("({name}::regclass, {name}, {parent}, {}, {expires})", literal(bound)));
         relids.push(format!("{name}::regclass"));
     }
     vec![
@@ -502,7 +509,7 @@ fn note_retiring(parent: &QualifiedName, partitions: &[(QualifiedName, String)])
             relids.join(", ")
         ),
         format!(
-            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound)\n  VALUES {}",
+            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, expires)\n  VALUES {}",
             rows.join(", ")
         ),
     ]

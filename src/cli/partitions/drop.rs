@@ -67,7 +67,10 @@ fn by_parent(
     let mut by_parent: BTreeMap<QualifiedName, Vec<QualifiedName>> = BTreeMap::new();
     for text in named {
         let (parent, partition) = find(catalog, text)?;
-        by_parent.entry(parent).or_default().push(partition);
+        let partitions = by_parent.entry(parent).or_default();
+        if !partitions.contains(&partition) {
+            partitions.push(partition);
+        }
     }
     let rule = |parent: QualifiedName| PartitionRule {
         table: parent.to_string(),

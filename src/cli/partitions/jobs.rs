@@ -70,11 +70,15 @@ struct Outcome {
 /// Plans the jobs on what was seen, and runs them.
 pub fn run(
     context: &Context,
-    (database, mut session, sight): (Database, Session, Sight),
+    (database, mut session, mut sight): (Database, Session, Sight),
     jobs: &[Job<'_>],
     terms: &Terms<'_>,
     args: &CommonArgs,
 ) -> Result<()> {
+    if args.dry_run {
+        // A rehearsal for another day plays that day.
+        sight.clock = sight.now;
+    }
     let mut planned = |terms: &Terms<'_>| {
         let plans = jobs.iter().map(|job| {
             // Without the runner's lock somebody may change the table between look and question.
@@ -156,7 +160,7 @@ fn apply(
     let Runner { lock, lane, server, stopped } = runner;
     server::refuse_read_only(&server)?;
     let open = || database.open_runner();
-    let archive = archive_of(context, jobs)?;
+    let archive = archive_of(context, jobs);
     let (sessions, lock) = (vec![lane], Some(lock));
     let mut crew = Crew { sessions, lock, watcher: None, archive, open: &open, stopped };
     let mut display = progress::display(context.ui, steps);
@@ -223,16 +227,27 @@ fn withdraw_proofs(
 const WITHDRAWAL_DEADLINE: Millis = Millis(20_000);
 
 /// The place for archives, where a job may need one.
-fn archive_of(context: &Context, jobs: &[Job<'_>]) -> Result<Option<Store>> {
+fn archive_of(context: &Context, jobs: &[Job<'_>]) -> Option<Store> {
     let has_place = !context.profile().archive.to.is_empty();
     let archives = |job: &Job<'_>| match job.scope {
-        Scope::Rotate => job.written.expiry == Expiry::Archive,
         Scope::Archive(_) | Scope::Restore(_) => true,
+        Scope::Rotate if job.written.expiry == Expiry::Archive => true,
         // What is dropped may be archived.
+        Scope::Rotate => has_place && job.written.expiry == Expiry::Drop,
         Scope::Drop(_) => has_place,
         Scope::Create => false,
     };
-    jobs.iter().any(archives).then(|| store(context)).transpose()
+    if !jobs.iter().any(archives) {
+        return None;
+    }
+    match store(context) {
+        Ok(store) => Some(store),
+        // What is archived fails; all else goes on.
+        Err(error) => {
+            context.ui.warn(&format!("nothing can be archived: {}", error.message));
+            None
+        }
+    }
 }
 
 /// The place for archives, as the profile names it.

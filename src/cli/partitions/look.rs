@@ -26,6 +26,8 @@ pub struct Sight {
     pub catalog: Catalog,
     /// The server's clock, or the time that was asked for.
     pub now: DateTime<Utc>,
+    /// The server's clock.
+    pub clock: DateTime<Utc>,
 }
 
 /// Reads the catalog, the ledger and the clock. `as_of` replaces the clock.
@@ -36,9 +38,9 @@ pub fn look(
 ) -> Result<Sight> {
     let server = server::look(session, &database.history_table)?;
     session.set_pid(server.pid);
-    let (now, ledger) = partitions::ledger(session)?;
+    let (clock, ledger) = partitions::ledger(session)?;
     let catalog = catalog::relations_only(session, server.version_num)?;
-    Ok(Sight { catalog: Catalog { ledger, ..catalog }, now: as_of.unwrap_or(now) })
+    Ok(Sight { catalog: Catalog { ledger, ..catalog }, now: as_of.unwrap_or(clock), clock })
 }
 
 /// The rules of the profile, or those about the tables that were named.
@@ -104,7 +106,12 @@ pub fn plan(
         Ok(rule) => rule,
         Err(finding) => return Ok(alone(finding)),
     };
-    let moment = Moment { now: sight.now, limits: terms.limits, allowed: &terms.allowed };
+    let moment = Moment {
+        now: sight.now,
+        clock: sight.clock,
+        limits: terms.limits,
+        allowed: &terms.allowed,
+    };
     let questions = match partition::questions(&rule, &sight.catalog, sight.now, job.scope) {
         Ok(questions) => questions,
         Err(finding) => {
@@ -125,7 +132,7 @@ pub fn plan(
 
 /// What a rule that failed must not leave behind; nothing where it has no table.
 pub fn withdraw(sight: &Sight, written: &PartitionRule, limits: &Limits) -> Runbook {
-    let moment = Moment { now: sight.now, limits, allowed: &BTreeSet::new() };
+    let moment = Moment { now: sight.now, clock: sight.clock, limits, allowed: &BTreeSet::new() };
     let rule = resolve(written, &sight.catalog);
     rule.map_or_else(
         |_| Runbook::default(),

@@ -474,7 +474,7 @@ fn list_proof<'a>(
 }
 
 /// The values of `FOR VALUES IN ('de', 'fr', 7)` without quotes.
-fn list_values(bound: &str) -> Vec<String> {
+pub(super) fn list_values(bound: &str) -> Vec<String> {
     let Some(list) = bound.strip_prefix("FOR VALUES IN (").and_then(|b| b.strip_suffix(')')) else {
         return Vec::new();
     };

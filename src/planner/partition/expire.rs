@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::health::expired;
-use super::members::members;
+use super::members::{Member, members};
 use super::rule::Range;
 use crate::model::archive::Lineage;
 use crate::model::catalog::RelationKind;
@@ -10,6 +10,7 @@ use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
+use crate::model::time_key::Limit;
 use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
 use crate::profile::partitions::{Detach, Expiry};
@@ -34,7 +35,7 @@ impl Plan<'_> {
         match self.rule.written.expiry {
             Expiry::Detach => return Ok(()),
             Expiry::Archive => {
-                let detached = self.retired().map(|(table, _)| table.clone()).collect::<Vec<_>>();
+                let detached: Vec<QualifiedName> = self.expiring().cloned().collect();
                 self.archive(&detached);
             }
             Expiry::Drop => {}
@@ -108,7 +109,12 @@ impl Plan<'_> {
             return Ok(Vec::new());
         };
         let expired = expired(&self.catalog, self.rule, range, &members, now);
-        Ok(expired.into_iter().map(|member| member.name.clone()).collect())
+        // Planning for a later day must not take away what is in use today.
+        let clock = range.key_type.point_at(self.moment.clock, range.zone);
+        let is_over = |member: &&Member<'_>| {
+            clock.is_some_and(|clock| member.bound.upper() <= Limit::At(clock))
+        };
+        Ok(expired.into_iter().filter(is_over).map(|member| member.name.clone()).collect())
     }
 
     /// Writes down and detaches, where that is allowed and possible.
@@ -116,6 +122,15 @@ impl Plan<'_> {
         if !self.moment.allowed.contains(&Hazard::DetachPartition) {
             let finding = self.notice("detach-not-allowed", message.to_string());
             self.findings.push(finding.help("allow it with --allow detach-partition"));
+            return;
+        }
+        let foreign = |table: &&QualifiedName| {
+            self.catalog.relations[*table].kind == RelationKind::ForeignTable
+        };
+        if let Some(table) = leaving.iter().find(foreign) {
+            let message = format!("{message}, but {table} is a foreign table");
+            let finding = self.notice("detach-blocked", message);
+            self.findings.push(finding.help("detach it yourself: pgtune drops ordinary tables"));
             return;
         }
         let relation = &self.catalog.relations[&self.rule.table];
@@ -160,7 +175,9 @@ impl Plan<'_> {
         let mut steps = self.ledger_steps();
         if !partitions.is_empty() {
             let parent = self.rule.table.clone();
-            let action = Action::Partition(PartitionAction::NoteRetiring { parent, partitions });
+            let expires = self.rule.written.expiry != Expiry::Detach;
+            let action = PartitionAction::NoteRetiring { parent, partitions, expires };
+            let action = Action::Partition(action);
             steps.push(self.frame.short(action, Vec::new()));
         }
         self.push(self.stage("note what leaves", steps));
@@ -252,6 +269,12 @@ impl Plan<'_> {
         ours.map(|retired| (&retired.table, retired.progress))
     }
 
+    /// Tables that a rule took away, and not somebody by name.
+    fn expiring(&self) -> impl Iterator<Item = &QualifiedName> {
+        let ours = self.catalog.ledger.retired.iter();
+        ours.filter(|r| r.parent == self.rule.table && r.expires).map(|retired| &retired.table)
+    }
+
     fn is_detached(&self, table: &QualifiedName) -> bool {
         self.catalog.relations.get(table).is_some_and(|relation| relation.partition_of.is_none())
     }
@@ -267,20 +290,21 @@ impl Plan<'_> {
             RetiredProgress::Retiring | RetiredProgress::Restored => false,
             RetiredProgress::DetachedNow => grace.0 == 0,
             RetiredProgress::DetachedAt(at) => {
-                let since = (self.moment.now - at).num_milliseconds();
+                let since = (self.moment.clock - at).num_milliseconds();
                 grace.0 == 0 || u64::try_from(since).is_ok_and(|since| since >= grace.0)
             }
         };
+        let known = |table: &QualifiedName| self.catalog.ledger.of(table);
         let safe = |table: &QualifiedName| match self.rule.written.expiry {
-            Expiry::Archive => {
-                self.catalog.ledger.of(table).is_some_and(|retired| retired.archived)
-            }
+            Expiry::Archive => known(table).is_some_and(|retired| retired.archived),
             Expiry::Detach | Expiry::Drop => true,
         };
-        let due = self
-            .retired()
-            .filter(|(table, since)| over(*since) && self.is_detached(table) && safe(table));
-        due.map(|(table, _)| table.clone()).collect()
+        let due = self.expiring().filter(|table| {
+            known(table).is_some_and(|retired| over(retired.progress))
+                && self.is_detached(table)
+                && safe(table)
+        });
+        due.cloned().collect()
     }
 
     /// Drops detached tables, where that is allowed.
@@ -297,7 +321,11 @@ impl Plan<'_> {
             |table: &&QualifiedName| self.catalog.ledger.of(table).is_some_and(|r| r.archived);
         let (archived, others): (Vec<_>, Vec<_>) = tables.iter().partition(is_archived);
         let step = |action: PartitionAction, tables: &[&QualifiedName]| {
-            let locks = tables.iter().map(|table| lock(LockMode::AccessExclusive, table));
+            // With a foreign key go its triggers on the table it points at.
+            let referenced =
+                tables.iter().flat_map(|table| &self.catalog.relations[*table].references);
+            let tables = tables.iter().copied().chain(referenced);
+            let locks = tables.map(|table| lock(LockMode::AccessExclusive, table));
             self.frame.short(Action::Partition(action), locks.collect())
         };
         let mut steps: Vec<Step> = archived

@@ -95,7 +95,7 @@ fn drop_overdue(rule: &Rule<'_>, catalog: &Catalog, now: DateTime<Utc>) -> usize
     let grace = i64::try_from(rule.written.grace.0).unwrap_or(i64::MAX);
     let loose = |table| catalog.relations.get(table).is_some_and(|r| r.partition_of.is_none());
     let retired = catalog.ledger.retired.iter();
-    let retired = retired.filter(|r| r.parent == rule.table && loose(&r.table));
+    let retired = retired.filter(|r| r.parent == rule.table && r.expires && loose(&r.table));
     match rule.written.expiry {
         Expiry::Detach => 0,
         Expiry::Drop | Expiry::Archive => retired

@@ -36,8 +36,10 @@ use rule::{Rule, Scheme};
 /// When it is, and what may be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment<'a> {
-    /// The time to plan for; usually the server's clock.
+    /// The time to plan for.
     pub now: DateTime<Utc>,
+    /// The server's clock: what may be taken away, and since when it is detached.
+    pub clock: DateTime<Utc>,
     /// How long to wait for locks.
     pub limits: &'a Limits,
     /// What the user allowed by name.

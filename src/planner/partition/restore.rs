@@ -1,17 +1,36 @@
 //! A partition that comes back from its archive.
 
-use super::create::outside;
+use super::create::{list_values, outside};
 use super::members::members;
 use super::rule::{Rule, Scheme};
 use super::{Plan, Questions, Restoration};
 use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, Severity};
-use crate::model::ident::QualifiedName;
+use crate::model::ident::{QualifiedName, literal};
 use crate::model::lock::LockMode;
 use crate::model::time_key::RangeBound;
 use crate::planner::steps::lock;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{DEFAULT_BOUND, NewPartition, PartitionAction};
+use crate::runbook::partition::{DEFAULT_BOUND, NewPartition, PartitionAction, hash_bound};
+
+fn refused(restoration: &Restoration, message: String) -> Finding {
+    let name = restoration.name.to_string();
+    Finding::new("restore-not-possible", Severity::Error, name, message)
+}
+
+/// A bound by HASH or LIST, written anew from what it says.
+fn canonical_bound(bound: &str) -> Option<String> {
+    if let Some(parts) = bound.strip_prefix("FOR VALUES WITH (modulus ") {
+        let (modulus, remainder) = parts.strip_suffix(')')?.split_once(", remainder ")?;
+        return Some(hash_bound(modulus.parse().ok()?, remainder.parse().ok()?));
+    }
+    let is_number = |value: &String| value.parse::<i128>().is_ok();
+    let values = list_values(bound);
+    let quoted = values.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", ");
+    let plain = values.join(", ");
+    let text = if bound.contains('\'') || !values.iter().all(is_number) { quoted } else { plain };
+    (!values.is_empty()).then(|| format!("FOR VALUES IN ({text})"))
+}
 
 /// What must be known of the database to restore.
 pub fn questions(
@@ -55,9 +74,14 @@ impl Plan<'_> {
         let Restoration { name, bound, archive } = restoration;
         let there = self.catalog.relations.get(name);
         if there.is_some_and(|relation| relation.partition_of.is_some()) {
+            if !self.catalog.ledger.is_restored(name) {
+                let message = "a partition of this name is there, and was not restored";
+                return Err(refused(restoration, message.to_string()));
+            }
             self.drop_proofs();
             return Ok(());
         }
+        self.refuse_unreadable_bound(bound).map_err(|message| refused(restoration, message))?;
         self.refuse_overlap(restoration)?;
         let default = default_and_condition(self.rule, &self.catalog, restoration)?;
         if let Some((default, condition)) = &default {
@@ -77,6 +101,19 @@ impl Plan<'_> {
         self.push(self.stage("restore from the archive", steps));
         self.drop_proofs();
         Ok(())
+    }
+
+    /// The bound comes out of a file and becomes SQL: only what PostgreSQL would print is one.
+    fn refuse_unreadable_bound(&self, bound: &str) -> Result<(), String> {
+        let printed = match &self.rule.scheme {
+            Scheme::Range(range) => RangeBound::parse(range.key_type, bound)?.to_string(),
+            Scheme::Hash { .. } | Scheme::List | Scheme::Unruled => canonical_bound(bound)
+                .ok_or_else(|| format!("without a rule for its table, {bound} cannot be read"))?,
+        };
+        match printed == bound {
+            true => Ok(()),
+            false => Err(format!("{bound} is not how a bound is written")),
+        }
     }
 
     fn refuse_overlap(&self, restoration: &Restoration) -> Result<(), Finding> {

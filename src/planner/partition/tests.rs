@@ -56,7 +56,7 @@ fn rule() -> PartitionRule {
 
 fn planned(rule: &PartitionRule, catalog: &Catalog, now: DateTime<Utc>) -> Planned {
     let allowed = BTreeSet::from([Hazard::DetachPartition, Hazard::DropPartition]);
-    let moment = Moment { now, limits: &Limits::default(), allowed: &allowed };
+    let moment = Moment { now, clock: now, limits: &Limits::default(), allowed: &allowed };
     match resolve(rule, catalog) {
         Ok(rule) => plan(&rule, catalog, &Answers::default(), &moment, Scope::Rotate),
         Err(finding) => Planned { findings: vec![finding], ..Planned::default() },
@@ -154,7 +154,7 @@ fn nothing_leaves_unless_allowed() {
     let catalog = timestamptz(MONTHS);
     let now = at("2026-01-20T00:00:00Z");
     let rule = resolve(&rule, &catalog).unwrap();
-    let moment = Moment { now, limits: &Limits::default(), allowed: &BTreeSet::new() };
+    let moment = Moment { now, clock: now, limits: &Limits::default(), allowed: &BTreeSet::new() };
     let planned = plan(&rule, &catalog, &Answers::default(), &moment, Scope::Rotate);
     assert_eq!(created(&planned).len(), 1);
     assert!(!steps(&planned).iter().any(|step| step.starts_with("detach")));

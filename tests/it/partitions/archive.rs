@@ -178,3 +178,35 @@ fn death_at_every_event_loses_no_row() {
     assert!(events > 10, "only {events} events");
     say(&format!("archive: died at each of {events} events"));
 }
+
+#[test]
+fn a_missing_place_stops_no_creation() {
+    let rule = RULE.replace("to = \"archive\"", "to = \"s3://bucket\"");
+    let Some(kept) = Kept::new("archive_nowhere", &[MONTHS], &rule) else { return };
+    let said = kept.project.run(&super::rotation(NOW));
+    said.expect(2, &["there are no credentials for s3://bucket", "no place for archives"]);
+    assert!(kept.has("ev_2026_04") && kept.has("ev_2025_09"));
+}
+
+#[test]
+fn what_was_taken_away_by_name_stays() {
+    let rule = RULE.replace("\"archive\"\ngrace", "\"drop\"\ngrace");
+    let Some(kept) = Kept::new("archive_stays", &[MONTHS], &rule) else { return };
+    kept.run("archive ev_2025_12 --yes --allow detach-partition").expect(0, &[]);
+    kept.rotate(NOW);
+    kept.check_done(NOW);
+    assert!(kept.has("ev_2025_12") && !kept.has("ev_2025_09"));
+}
+
+#[test]
+fn restoring_over_another_partition_is_refused() {
+    let Some(kept) = Kept::new("restore_over", &[MONTHS], RULE) else { return };
+    kept.rotate(NOW);
+    kept.sql(
+        "create table ev_2025_09 partition of ev
+           for values from ('2025-09-01Z') to ('2025-10-01Z')",
+    );
+    let said = kept.run(&format!("restore {} --yes", kept.archives()[0]));
+    assert_eq!(said.code, 1, "{said}");
+    assert!(said.stdout.contains("is there, and was not restored"), "{said}");
+}

@@ -326,3 +326,14 @@ fn many_partitions_leave_in_batches() {
     assert_eq!(kept.attached(), 5);
     kept.check_done(NOW);
 }
+
+#[test]
+fn planning_for_a_later_day_takes_nothing_of_today() {
+    let table = "create table ev (at timestamptz not null, v int not null) partition by range (at)";
+    let rule = format!("{RULE}grace = \"0\"\n");
+    let Some(kept) = Kept::new("later_day", &[table], &rule) else { return };
+    kept.run("rotate --yes").expect(0, &[]);
+    assert_eq!(kept.attached(), 2);
+    kept.rotate("2099-01-01");
+    kept.sql("insert into ev values (now(), 1)");
+}
