@@ -17,6 +17,7 @@ use server::PrivateServer;
 mod index;
 mod measure;
 mod migrate;
+mod rotate;
 mod server;
 mod table;
 
@@ -32,6 +33,14 @@ struct Sizes {
     partitions: usize,
     /// Rows in each of them.
     rows: usize,
+    /// Tables that get partitions.
+    tables: usize,
+    /// Partitions for each of them.
+    months: usize,
+    /// Partitions half of which are dropped.
+    days: usize,
+    /// Partitions that nothing is done to.
+    many_days: usize,
 }
 
 impl Sizes {
@@ -43,12 +52,26 @@ impl Sizes {
             relations: 10_000,
             partitions: 24,
             rows: variable("PGTUNE_BENCH_ROWS", 50_000),
+            tables: 10,
+            months: 120,
+            days: 1_000,
+            many_days: 10_000,
         }
     }
 
     /// Just enough to see that every case works.
     fn tiny() -> Sizes {
-        Sizes { rounds: 1, migrations: 3, relations: 20, partitions: 4, rows: 1_000 }
+        Sizes {
+            rounds: 1,
+            migrations: 3,
+            relations: 20,
+            partitions: 4,
+            rows: 1_000,
+            tables: 2,
+            months: 3,
+            days: 10,
+            many_days: 20,
+        }
     }
 }
 
@@ -69,7 +92,7 @@ struct Bench {
 /// A case: its name and what it adds to the table.
 type Case = (&'static str, fn(&Bench) -> Vec<table::Row>);
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 11] = [
     ("version", version),
     ("nothing_to_do", migrate::nothing_to_do),
     ("many_applied", migrate::many_applied),
@@ -78,6 +101,9 @@ const CASES: [Case; 8] = [
     ("server", server_start),
     ("catalog", catalog),
     ("index", index::lanes),
+    ("rotate_create", rotate::create),
+    ("rotate_drop", rotate::drop_expired),
+    ("rotate_nothing", rotate::nothing),
 ];
 
 fn main() {

@@ -72,19 +72,12 @@ fn apply(
         let applied = "SELECT count(*) FROM refinery_schema_history";
         let applied: i64 = connect(&url).query_one(applied, &[]).unwrap().get(0);
         assert_eq!(applied, count as i64);
-        drop_database(server, &url);
+        server.drop_database(&url);
         run
     };
     let (samples, floor) =
         alternate(bench.sizes.rounds, || on_empty(run_pgtune), || on_empty(run_psql));
     Row::new(&format!("{count} × `{what}`, {fsync}"), samples).floor("psql", floor)
-}
-
-/// So that the server does not grow from round to round.
-fn drop_database(server: &PrivateServer, url: &str) {
-    let name = url.rsplit('/').next().unwrap();
-    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-    connect(&server.url("postgres")).batch_execute(&drop).unwrap();
 }
 
 /// All applied, nothing to do, against reading the history.

@@ -67,9 +67,21 @@ impl PrivateServer {
 
     /// psql on a database, deaf to the user's settings.
     pub fn psql(&self, url: &str) -> Command {
-        let mut command = Command::new(&self.psql);
+        PrivateServer::psql_at(&self.psql, url)
+    }
+
+    /// The same, of a psql that is known.
+    pub fn psql_at(psql: &Path, url: &str) -> Command {
+        let mut command = Command::new(psql);
         command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url]);
         command
+    }
+
+    /// Drops a database, so that the server does not grow from round to round.
+    pub fn drop_database(&self, url: &str) {
+        let name = url.rsplit('/').next().unwrap();
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        connect(&self.url("postgres")).batch_execute(&drop).unwrap();
     }
 }
 
