@@ -15,9 +15,7 @@ use crate::pg::archive::has_rows;
 use crate::pg::failure::Failure;
 use crate::pg::partitions::{exists, manifest_of};
 use crate::pg::session::Session;
-use crate::runbook::partition::{
-    NewPartition, PartitionAction, note_archived, note_dropped, note_restored, refuse_others,
-};
+use crate::runbook::partition::{NewPartition, PartitionAction, note_archived, note_restored};
 
 /// What such a step works with.
 pub struct Tools<'a> {
@@ -132,9 +130,8 @@ fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>
     }
     tools.begin(session)?;
     archive::unchanged(session, &stored, table)?;
-    let tables = std::slice::from_ref(table);
-    let (refuse, note) = (refuse_others(tables), note_dropped(tables));
-    run_sql(session, &format!("{refuse}; {note}; DROP TABLE {table}; COMMIT"))
+    let drop = PartitionAction::Drop { tables: vec![table.clone()] }.script();
+    run_sql(session, &format!("{}; COMMIT", drop.messages.join("; ")))
 }
 
 /// Makes the table, loads it, lets the server compare, and attaches it.

@@ -104,6 +104,9 @@ pub struct Check {
     pub valid: bool,
 }
 
+/// The bound of a DEFAULT partition, as the server prints it.
+pub const DEFAULT_BOUND: &str = "DEFAULT";
+
 /// How a partition hangs on its parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
@@ -197,6 +200,16 @@ impl Catalog {
         self.relations
             .iter()
             .filter(move |(_, r)| r.partition_of.as_ref().is_some_and(|p| p.parent == *parent))
+    }
+
+    /// The DEFAULT partition of `parent`, attached directly to it.
+    pub fn default_partition<'a>(
+        &'a self,
+        parent: &'a QualifiedName,
+    ) -> Option<(&'a QualifiedName, &'a Relation)> {
+        self.partitions(parent).find(|(_, relation)| {
+            relation.partition_of.as_ref().is_some_and(|p| p.bound == DEFAULT_BOUND)
+        })
     }
 
     /// `table` and its partitions at any depth, parents before their partitions.

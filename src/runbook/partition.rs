@@ -13,9 +13,6 @@ use crate::model::traits::Traits;
 /// Where partitions that leave are remembered, from before they are detached.
 pub const LEDGER_TABLE: &str = "pgtune_state.partition_ledger";
 
-/// The bound of a DEFAULT partition, as the server prints it.
-pub const DEFAULT_BOUND: &str = "DEFAULT";
-
 /// Checks that prove a DEFAULT partition empty of a range begin like this.
 pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
 
@@ -533,7 +530,7 @@ pub fn note_archived(table: &QualifiedName, archive: &str, manifest: &str) -> St
 }
 
 /// Writes down that tables are dropped, just before.
-pub fn note_dropped(tables: &[QualifiedName]) -> String {
+fn note_dropped(tables: &[QualifiedName]) -> String {
     note(tables, "dropped_at")
 }
 
@@ -553,7 +550,7 @@ pub fn note_restored(new: &NewPartition) -> String {
 
 /// Stops a transaction where a name no longer means the table that was detached: somebody may have
 /// renamed it, or attached it again, since the catalog was read.
-pub fn refuse_others(tables: &[QualifiedName]) -> String {
+fn refuse_others(tables: &[QualifiedName]) -> String {
     let body = format!(
         "BEGIN IF EXISTS (SELECT FROM pg_class c WHERE c.oid IN ({}) AND (c.relispartition OR NOT \
          EXISTS (SELECT FROM {LEDGER_TABLE} l WHERE l.relid = c.oid AND l.detached_at IS NOT NULL \

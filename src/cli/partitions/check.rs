@@ -1,19 +1,21 @@
 //! `pgtune partitions check`: the gate for CI and monitoring.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::error::{Error, Kind, Result};
+use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, has_errors};
+use crate::model::ident::QualifiedName;
 use crate::model::units::plural;
-use crate::pg::partitions::{self, holds_others};
+use crate::pg::partitions::{self, Stats, holds_others};
 use crate::pg::session::Session;
 use crate::planner::partition::health::{Counts, Health, health};
-use crate::planner::partition::rule::{Rule, Scheme, resolve};
-use crate::profile::partitions::PartitionRule;
+use crate::planner::partition::rule::{Rule, resolve};
 use crate::report::{Report, Table, metrics};
-use crate::runbook::partition::DEFAULT_BOUND;
 
 use super::look::{Sight, look, parse_as_of, rules};
 
@@ -49,10 +51,17 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.as_of)?;
+    let resolved = rules.iter().map(|written| resolve(written, &sight.catalog));
+    let (rules_that_fit, mut findings) = split(resolved);
+    let tables: Vec<QualifiedName> = rules_that_fit.iter().map(|r| r.table.clone()).collect();
+    let stats = partitions::stats(&mut session, &tables)?;
+    let locks_per_transaction = partitions::locks_per_transaction(&mut session)?;
     let mut healths = Vec::new();
-    let mut findings = Vec::new();
-    for rule in &rules {
-        match one(&mut session, &sight, rule)? {
+    for rule in &rules_that_fit {
+        let default_holds_rows = default_holds_rows(&mut session, &sight, rule)?;
+        let locks = locks(&sight.catalog, &rule.table, &stats);
+        let counts = Counts { default_holds_rows, locks, locks_per_transaction };
+        match health(rule, &sight.catalog, counts, sight.now) {
             Ok(health) => healths.push(health),
             Err(finding) => findings.push(finding),
         }
@@ -67,35 +76,30 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     if no { Err(Error::new(Kind::Answer, "partitions need attention")) } else { Ok(()) }
 }
 
-fn one(
-    session: &mut Session,
-    sight: &Sight,
-    written: &PartitionRule,
-) -> Result<std::result::Result<Health, Finding>> {
-    let rule = match resolve(written, &sight.catalog) {
-        Ok(rule) => rule,
-        Err(finding) => return Ok(Err(finding)),
-    };
-    let counts = counts(session, sight, &rule)?;
-    Ok(health(&rule, &sight.catalog, counts, sight.now))
+/// What fits and what does not, apart.
+fn split<T, E>(results: impl Iterator<Item = std::result::Result<T, E>>) -> (Vec<T>, Vec<E>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(one) => good.push(one),
+            Err(one) => bad.push(one),
+        }
+    }
+    (good, bad)
 }
 
-fn counts(session: &mut Session, sight: &Sight, rule: &Rule<'_>) -> Result<Counts> {
-    let stats = partitions::stats(session, std::slice::from_ref(&rule.table))?;
-    let default = sight.catalog.partitions(&rule.table).find(|(_, relation)| {
-        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == DEFAULT_BOUND)
-    });
-    let default_holds_rows = match (default, &rule.scheme) {
-        (Some((name, _)), Scheme::Range(_) | Scheme::List | Scheme::Unruled) => {
-            holds_others(session, name, "false")?
-        }
-        (Some(_), Scheme::Hash { .. }) | (None, _) => false,
-    };
-    Ok(Counts {
-        default_holds_rows,
-        locks: stats.values().map(|stats| 1 + stats.indexes).sum::<u64>() + 1,
-        locks_per_transaction: partitions::locks_per_transaction(session)?,
-    })
+fn default_holds_rows(session: &mut Session, sight: &Sight, rule: &Rule<'_>) -> Result<bool> {
+    match sight.catalog.default_partition(&rule.table) {
+        Some((name, _)) => holds_others(session, name, "false"),
+        None => Ok(false),
+    }
+}
+
+/// Locks of a query that prunes nothing: the table, every leaf, and the leaves' indexes.
+fn locks(catalog: &Catalog, table: &QualifiedName, stats: &BTreeMap<QualifiedName, Stats>) -> u64 {
+    let tree = catalog.tree(table);
+    let leaves = tree.iter().filter_map(|name| stats.get(name));
+    1 + leaves.map(|stats| 1 + stats.indexes).sum::<u64>()
 }
 
 fn report(healths: &[Health], findings: &[Finding]) -> Report {

@@ -17,9 +17,7 @@ use crate::planner::names::is_free;
 use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{
-    Below, DEFAULT_BOUND, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound,
-};
+use crate::runbook::partition::{Below, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound};
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
@@ -240,9 +238,7 @@ impl Plan<'_> {
 
     fn create_step(&self, new: NewPartition) -> Step {
         let mut locks = vec![lock(LockMode::ShareUpdateExclusive, &new.parent)];
-        let default = self.catalog.partitions(&new.parent).find(|(_, relation)| {
-            relation.partition_of.as_ref().is_some_and(|partition| partition.bound == DEFAULT_BOUND)
-        });
+        let default = self.catalog.default_partition(&new.parent);
         locks.extend(default.map(|(name, _)| lock(LockMode::AccessExclusive, name)));
         let references = self.catalog.relations[&new.parent].references.iter();
         locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
@@ -460,9 +456,7 @@ fn list_proof<'a>(
     missing: &[Missing],
 ) -> Option<(&'a QualifiedName, &'a Relation, String)> {
     let (table, parent) = catalog.relations.get_key_value(&rule.table)?;
-    let (default, relation) = catalog.partitions(table).find(|(_, relation)| {
-        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == "DEFAULT")
-    })?;
+    let (default, relation) = catalog.default_partition(table)?;
     let (column, _) = parent.key_columns.first()?;
     let column = Ident::new(column.as_str()).ok()?;
     let lists: Vec<&str> = missing

@@ -15,7 +15,7 @@ use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
 use crate::profile::partitions::{Detach, Expiry};
 use crate::runbook::action::Action;
-use crate::runbook::partition::{DEFAULT_BOUND, Hazard, PartitionAction};
+use crate::runbook::partition::{Hazard, PartitionAction};
 use crate::runbook::{Lock, Step};
 
 /// How many tables share a transaction: some milliseconds of ACCESS EXCLUSIVE on the parent, and
@@ -141,7 +141,7 @@ impl Plan<'_> {
             return;
         }
         self.note_retiring(leaving);
-        let default = self.default().is_some();
+        let default = self.catalog.default_partition(&self.rule.table).is_some();
         let steps: Vec<Step> = match (self.rule.written.detach, default) {
             // PostgreSQL refuses CONCURRENTLY where there is a DEFAULT partition.
             (Detach::Concurrently, true) => leaving.chunks(1).map(|t| self.detach(t)).collect(),
@@ -190,14 +190,6 @@ impl Plan<'_> {
         step.into_iter().collect()
     }
 
-    fn default(&self) -> Option<&QualifiedName> {
-        let partitions = self.catalog.partitions(&self.rule.table);
-        let mut default = partitions.filter(|(_, relation)| {
-            relation.partition_of.as_ref().is_some_and(|p| p.bound == DEFAULT_BOUND)
-        });
-        default.next().map(|(name, _)| name)
-    }
-
     /// Waits for transactions that use the table, and stops nobody meanwhile; unless a foreign key
     /// points elsewhere: writers there queue behind its lock, so that it must not wait for long.
     fn detach_concurrently(&self, partition: &QualifiedName) -> Step {
@@ -222,7 +214,9 @@ impl Plan<'_> {
     fn detach(&self, partitions: &[QualifiedName]) -> Step {
         let parent = self.rule.table.clone();
         let references = self.catalog.relations[&parent].references.iter();
-        let exclusive = [&parent].into_iter().chain(self.default()).chain(partitions);
+        let default = self.catalog.default_partition(&self.rule.table);
+        let exclusive =
+            [&parent].into_iter().chain(default.map(|(name, _)| name)).chain(partitions);
         let mut locks: Vec<Lock> =
             exclusive.map(|table| lock(LockMode::AccessExclusive, table)).collect();
         locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));

@@ -1,11 +1,10 @@
 //! The partitions of a table as their bounds say, never as their names do.
 
 use super::rule::{Range, Rule};
-use crate::model::catalog::{Catalog, Relation};
+use crate::model::catalog::{Catalog, DEFAULT_BOUND, Relation};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::time_key::{KeyType, Limit, RangeBound};
-use crate::runbook::partition::DEFAULT_BOUND;
 
 /// The partitions of a table partitioned by RANGE.
 #[derive(Debug, Clone)]

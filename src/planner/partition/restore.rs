@@ -11,7 +11,7 @@ use crate::model::lock::LockMode;
 use crate::model::time_key::RangeBound;
 use crate::planner::steps::lock;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{DEFAULT_BOUND, NewPartition, PartitionAction, hash_bound};
+use crate::runbook::partition::{NewPartition, PartitionAction, hash_bound};
 
 fn refused(restoration: &Restoration, message: String) -> Finding {
     let name = restoration.name.to_string();
@@ -52,19 +52,14 @@ fn default_and_condition(
     catalog: &Catalog,
     restoration: &Restoration,
 ) -> Result<Option<(QualifiedName, String)>, Finding> {
-    let error = |message: String| {
-        Finding::new("restore-not-possible", Severity::Error, restoration.name.to_string(), message)
-    };
-    let default = catalog.partitions(&rule.table).find(|(_, relation)| {
-        relation.partition_of.as_ref().is_some_and(|partition| partition.bound == DEFAULT_BOUND)
-    });
-    let Some((name, _)) = default else { return Ok(None) };
+    let Some((name, _)) = catalog.default_partition(&rule.table) else { return Ok(None) };
     let Scheme::Range(range) = &rule.scheme else {
         let message =
             format!("{name} would be read under lock: there is no rule for {}", rule.table);
-        return Err(error(message));
+        return Err(refused(restoration, message));
     };
-    let bound = RangeBound::parse(range.key_type, &restoration.bound).map_err(error)?;
+    let bound = RangeBound::parse(range.key_type, &restoration.bound)
+        .map_err(|message| refused(restoration, message))?;
     Ok(Some((name.clone(), outside(range, (bound.lower(), bound.upper())))))
 }
 
@@ -126,12 +121,10 @@ impl Plan<'_> {
             |other: &RangeBound| other.lower() < bound.upper() && bound.lower() < other.upper();
         match members.ranges.iter().find(|member| overlaps(&member.bound)) {
             None => Ok(()),
-            Some(member) => Err(Finding::new(
-                "restore-not-possible",
-                Severity::Error,
-                restoration.name.to_string(),
-                format!("{} holds a part of its range", member.name),
-            )),
+            Some(member) => {
+                let message = format!("{} holds a part of its range", member.name);
+                Err(refused(restoration, message))
+            }
         }
     }
 }
