@@ -53,7 +53,8 @@ pub fn run(
         | PartitionAction::Detach { .. }
         | PartitionAction::NoteDetached { .. }
         | PartitionAction::NoteAttached { .. }
-        | PartitionAction::Drop { .. } => return None,
+        | PartitionAction::Drop { .. }
+        | PartitionAction::DropAttached { .. } => return None,
     };
     if result.is_err() {
         session.roll_back();
@@ -87,6 +88,11 @@ impl<'a> Tools<'a> {
     }
 }
 
+/// Timeouts of the step before must not hold here.
+fn forget_settings(session: &mut Session) -> Result<()> {
+    session.apply_settings(&[]).map_err(|failure| failure.explain("cannot reset the session"))
+}
+
 fn run_sql(session: &mut Session, sql: &str) -> Result<()> {
     session.run(sql).map_err(|failure| failure.explain("cannot go on"))
 }
@@ -100,6 +106,7 @@ fn archive_table(
     tools: &Tools<'_>,
 ) -> Result<()> {
     let store = tools.store()?;
+    forget_settings(session)?;
     let name = archive_name(table, Some(lineage), "");
     let manifest = if store.exists(&manifest_file(&name))? {
         let manifest = archive::read_manifest(store, &name)?;
@@ -121,6 +128,7 @@ fn archive_table(
 /// the transaction of the drop, while nobody can write.
 fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>) -> Result<()> {
     let store = tools.store()?;
+    forget_settings(session)?;
     let (name, text) = manifest_of(session, table)?;
     let noted = Manifest::from_json(&name, &text)?;
     let stored = archive::read_manifest(store, &name)?;
@@ -142,6 +150,7 @@ fn restore(
     tools: &Tools<'_>,
 ) -> Result<()> {
     let store = tools.store()?;
+    forget_settings(session)?;
     let manifest = archive::read_manifest(store, archive)?;
     if !exists(session, &new.name)? {
         tools.begin(session)?;

@@ -70,7 +70,9 @@ fn state_after(action: &Action, failed: &StepFailure) -> &'static str {
         | Action::AddNotNullCheck { .. }
         | Action::ValidateNotNullCheck { .. }
         | Action::SetNotNull { .. } => ROLLED_BACK,
-        Action::Partition(action) if action.script().transaction => ROLLED_BACK,
+        Action::Partition(part) if part.script().transaction && action.cut(1).is_none() => {
+            ROLLED_BACK
+        }
         Action::Partition(_) => GOES_ON,
         Action::CreateIndex(_) | Action::DropIndex { .. } | Action::RebuildIndex { .. } => GOES_ON,
         Action::RunAlone { .. } => {

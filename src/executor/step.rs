@@ -12,7 +12,7 @@ use crate::model::units::Millis;
 use crate::pg::failure::{Failure, Verdict};
 use crate::pg::session::Session;
 use crate::runbook::action::{Action, Script, SqlText};
-use crate::runbook::{Step, Waiting};
+use crate::runbook::{HOLD, Step, Waiting};
 
 /// A concurrent build that lost a deadlock is cleaned up and tried again this often.
 const BUILD_ATTEMPTS_MAX: u32 = 3;
@@ -68,13 +68,64 @@ pub enum Told {
 }
 
 /// Runs a step to its end: done, or failed for good. `jitter` gives factors for the pauses.
+///
+/// What can be cut is done in pieces, the next one as large as what was measured of the last one
+/// says that [`HOLD`] allows. Each is committed: the next run sees what is left.
 pub fn run(
     session: &mut Session,
     step: &Step,
-    (stopped, archive): (&AtomicBool, Option<&Store>),
+    hands: (&AtomicBool, Option<&Store>),
     mut jitter: impl FnMut() -> f64,
     tell: impl Fn(Told),
 ) -> Result<(), Box<StepFailure>> {
+    let mut size = FIRST_PIECE;
+    let Some(mut cut) = step.action.cut(size).map(Some) else {
+        return run_whole(session, step, hands, &mut jitter, &tell).map(drop);
+    };
+    let total = tables(&step.action);
+    let piece = |action| Step { action, locks: Vec::new(), note: String::new(), ..step.clone() };
+    let mut done = 0;
+    while let Some((first, rest)) = cut {
+        let took = run_whole(session, &piece(first), hands, &mut jitter, &tell)?;
+        done += size as u64;
+        tell(Told::Progress { phase: "tables", done, total });
+        if hands.0.load(Ordering::Relaxed) {
+            return Err(plain(Failure::interrupted()));
+        }
+        size = next_size(size, took);
+        cut = rest.cut(size);
+        if cut.is_none() {
+            run_whole(session, &piece(rest), hands, &mut jitter, &tell)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many tables an action is about; 0 where it cannot be cut.
+fn tables(action: &Action) -> u64 {
+    let Action::Partition(action) = action else { return 0 };
+    action.tables().map_or(0, |tables| tables as u64)
+}
+
+/// How many tables the first transaction of a step that can be cut has.
+const FIRST_PIECE: usize = 4;
+/// And the largest: each takes a lock or more in the server's lock table.
+const LARGEST_PIECE: usize = 50;
+
+/// As many as would have taken [`HOLD`], and at most twice as many as before.
+fn next_size(size: usize, took: Duration) -> usize {
+    let fitting = size as f64 * HOLD.duration().as_secs_f64() / took.as_secs_f64().max(1e-6);
+    (fitting as usize).clamp(1, (size * 2).min(LARGEST_PIECE))
+}
+
+/// Runs a step as it is. Returns how long the try took that succeeded.
+fn run_whole(
+    session: &mut Session,
+    step: &Step,
+    (stopped, archive): (&AtomicBool, Option<&Store>),
+    jitter: &mut impl FnMut() -> f64,
+    tell: &impl Fn(Told),
+) -> Result<Duration, Box<StepFailure>> {
     let mut script = step.action.script();
     let mut second_half = second_half(&step.action);
     let begin = Instant::now();
@@ -87,11 +138,12 @@ pub fn run(
             }
         };
         let tools = Tools { store: archive, stopped, lock_timeout, tell: &progress };
+        let try_began = Instant::now();
         let attempted = match run_with_tools(session, step, &tools) {
             Some(result) => result,
             None => attempt_once(session, step, &script, lock_timeout, stopped),
         };
-        let Err(mut failed) = attempted else { return Ok(()) };
+        let Err(mut failed) = attempted else { return Ok(try_began.elapsed()) };
         if attempt > 0
             && failed.failure.is_half_done()
             && let Some(rest) = second_half.take()
@@ -156,11 +208,7 @@ fn run_with_tools(
     tools: &Tools<'_>,
 ) -> Option<Result<(), Box<StepFailure>>> {
     let Action::Partition(action) = &step.action else { return None };
-    let ran = match session.apply_settings(&[]) {
-        Ok(()) => archiving::run(session, action, tools)?,
-        Err(failure) => Err(failure),
-    };
-    Some(ran.map_err(plain))
+    Some(archiving::run(session, action, tools)?.map_err(plain))
 }
 
 fn lock_timeout(step: &Step, attempt: u32) -> Millis {

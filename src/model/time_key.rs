@@ -4,9 +4,9 @@
 //! `DateStyle=ISO` (`get_range_partbound_string` in ruleutils.c), and printed so that no setting
 //! of a session can shift them.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl KeyType {
                 Some(format!("{}+00", print_timestamp(instant.naive_utc())))
             }
             KeyType::Timestamp => self.wall_of(point, Tz::UTC).map(print_timestamp),
-            KeyType::Date => Some(self.wall_of(point, Tz::UTC)?.format("%Y-%m-%d").to_string()),
+            KeyType::Date => Some(print_date(self.wall_of(point, Tz::UTC)?)),
             KeyType::Epoch(_) => i64::try_from(point.0).ok().map(|count| count.to_string()),
             KeyType::Uuidv7 => Some(print_uuid(point.uuid())),
         }
@@ -187,10 +187,7 @@ impl KeyType {
         let point = match self {
             KeyType::Timestamptz => read_timestamp(text.strip_suffix("+00")?)?,
             KeyType::Timestamp => read_timestamp(text)?,
-            KeyType::Date => {
-                let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-                Point(date.to_epoch_days().into())
-            }
+            KeyType::Date => Point(read_date(text)?.to_epoch_days().into()),
             KeyType::Epoch(_) => Point(text.parse::<i64>().ok()?.into()),
             KeyType::Uuidv7 => {
                 Point::from_uuid(u128::from_str_radix(&text.replace('-', ""), 16).ok()?)
@@ -199,17 +196,18 @@ impl KeyType {
         Some(point).filter(|point| self.print(*point).as_deref() == Some(text))
     }
 
-    /// Reads one value of a bound: MINVALUE, MAXVALUE, a bare number, or a value in quotes.
+    /// Reads one value of a bound: MINVALUE, MAXVALUE, a bare number, or a value in quotes. What is
+    /// read can be printed.
     fn read_limit(self, value: &str) -> Result<Limit, String> {
         let text = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
         let limit = match value {
             "MINVALUE" => Some(Limit::Min),
             "MAXVALUE" => Some(Limit::Max),
-            "'-infinity'" => Some(Limit::MinusInfinity),
-            "'infinity'" => Some(Limit::Infinity),
+            "'-infinity'" => self.is_time().then_some(Limit::MinusInfinity),
+            "'infinity'" => self.is_time().then_some(Limit::Infinity),
             _ => self.read(text).map(Limit::At),
         };
-        limit.filter(|limit| self.print_limit(*limit).is_some()).ok_or_else(|| {
+        limit.ok_or_else(|| {
             format!(
                 "cannot read the bound {value} as {self}; pgtune knows the years 1 to 9999, \
                  printed under TimeZone=UTC and DateStyle=ISO"
@@ -220,13 +218,20 @@ impl KeyType {
     /// A limit as SQL; `None` where the key cannot hold it. Numbers are quoted as PostgreSQL
     /// prints bigint; an integer key takes them too.
     pub fn print_limit(self, limit: Limit) -> Option<String> {
-        let is_time = matches!(self, KeyType::Timestamptz | KeyType::Timestamp | KeyType::Date);
         match limit {
             Limit::Min => Some("MINVALUE".to_string()),
-            Limit::MinusInfinity => is_time.then(|| "'-infinity'".to_string()),
+            Limit::MinusInfinity => self.is_time().then(|| "'-infinity'".to_string()),
             Limit::At(point) => self.print(point).map(|text| format!("'{text}'")),
-            Limit::Infinity => is_time.then(|| "'infinity'".to_string()),
+            Limit::Infinity => self.is_time().then(|| "'infinity'".to_string()),
             Limit::Max => Some("MAXVALUE".to_string()),
+        }
+    }
+
+    /// Whether its type knows infinities.
+    fn is_time(self) -> bool {
+        match self {
+            KeyType::Timestamptz | KeyType::Timestamp | KeyType::Date => true,
+            KeyType::Epoch(_) | KeyType::Uuidv7 => false,
         }
     }
 }
@@ -298,15 +303,18 @@ impl RangeBound {
         if columns == 0 {
             return Err("a partition key has at least one column".to_string());
         }
-        let print = |limit| {
-            let refused = || format!("a bound lies beyond what a key of type {key_type} can hold");
-            key_type.print_limit(limit).ok_or_else(refused)
-        };
-        let (lower_text, upper_text) = (print(lower)?, print(upper)?);
-        if lower >= upper {
-            return Err(format!("the range from {lower_text} to {upper_text} is empty"));
+        if [lower, upper].iter().any(|limit| key_type.print_limit(*limit).is_none()) {
+            return Err(format!("a bound lies beyond what a key of type {key_type} can hold"));
         }
-        Ok(RangeBound { key_type, columns, lower, upper })
+        RangeBound { key_type, columns, lower, upper }.not_empty()
+    }
+
+    fn not_empty(self) -> Result<RangeBound, String> {
+        if self.lower < self.upper {
+            return Ok(self);
+        }
+        let print = |limit| self.key_type.print_limit(limit).unwrap_or_default();
+        Err(format!("the range from {} to {} is empty", print(self.lower), print(self.upper)))
     }
 
     /// Reads `FOR VALUES FROM (…) TO (…)`, not `DEFAULT`.
@@ -329,7 +337,8 @@ impl RangeBound {
                 None => Ok(limit),
             }
         };
-        RangeBound::new(key_type, lower.len(), limit(&lower)?, limit(&upper)?)
+        let (columns, lower, upper) = (lower.len(), limit(&lower)?, limit(&upper)?);
+        RangeBound { key_type, columns, lower, upper }.not_empty()
     }
 
     /// The lower limit; its point belongs to the partition.
@@ -394,15 +403,36 @@ fn in_years(time: NaiveDateTime) -> Option<NaiveDateTime> {
     Some(time).filter(|time| YEARS.contains(&time.year()))
 }
 
-/// As `timestamp_out` under `DateStyle=ISO`: microseconds without the zeros at their end.
+/// As `timestamp_out` under `DateStyle=ISO`: microseconds without the zeros at their end. Written
+/// out, since tables with ten thousand partitions have twenty thousand of them.
 fn print_timestamp(time: NaiveDateTime) -> String {
-    let text = time.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
+    let mut text = print_date(time);
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    let _ = write!(text, " {hour:02}:{minute:02}:{second:02}");
+    let micros = time.and_utc().timestamp_subsec_micros();
+    if micros > 0 {
+        let _ = write!(text, ".{micros:06}");
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text
 }
 
+fn print_date(time: NaiveDateTime) -> String {
+    format!("{:04}-{:02}-{:02}", time.year(), time.month(), time.day())
+}
+
+/// Reads what [`print_timestamp`] writes, and somewhat more.
 fn read_timestamp(text: &str) -> Option<Point> {
-    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    let (date, time) = text.split_once(' ')?;
+    let time = read_date(date)?.and_time(time.parse().ok()?);
     Some(Point(EpochUnit::Microseconds.count(time.and_utc())))
+}
+
+fn read_date(text: &str) -> Option<NaiveDate> {
+    let mut parts = text.split('-');
+    let mut next = || parts.next()?.parse::<u32>().ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
 }
 
 /// As `uuid_out`: lowercase digits in groups of 8, 4, 4, 4 and 12.

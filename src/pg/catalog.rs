@@ -28,7 +28,7 @@ pub fn snapshot(session: &mut Session, version_num: u32, history: History) -> Re
     snapshot_of(session, version_num, history, Extent::All)
 }
 
-/// The same without indexes, which partitions as such have nothing to do with.
+/// The same without indexes and `not_null`, which partitions as such have nothing to do with.
 pub fn relations_only(session: &mut Session, version_num: u32) -> Result<Catalog> {
     snapshot_of(session, version_num, History::default(), Extent::Relations)
 }
@@ -73,33 +73,30 @@ fn snapshot_of(
 
 type Parts = (Vec<Ident>, BTreeMap<QualifiedName, Relation>, BTreeMap<QualifiedName, Index>);
 
+/// Each row becomes a value as it comes: ten thousand partitions need no room twice.
 fn read(session: &mut Session, extent: Extent) -> std::result::Result<Result<Parts>, Failure> {
     let search_path = session.query(include_str!("sql/search_path.sql"), &[])?;
-    // With an empty search_path every name in a definition is qualified.
-    session.run("SET LOCAL search_path = ''")?;
-    let indexes = match extent {
-        Extent::All => session.query(include_str!("sql/indexes.sql"), &[(&RUNNER, Type::TEXT)])?,
-        Extent::Relations => Vec::new(),
-    };
-    let relations = relations(session)?;
-    Ok(parts(&search_path, &relations, &indexes))
-}
-
-/// Bounds are printed in the session's time zone and style, and read in these.
-fn relations(session: &mut Session) -> std::result::Result<Vec<Row>, Failure> {
+    let search_path = search_path.first().map_or_else(Vec::new, |row| row.get(0));
+    // With an empty search_path every name in a definition is qualified. Bounds are printed in the
+    // session's time zone and style, and read in these.
     session.run(
         "SET LOCAL search_path = ''; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'",
     )?;
-    session.query(include_str!("sql/relations.sql"), &[])
-}
-
-fn parts(search_path: &[Row], relations: &[Row], indexes: &[Row]) -> Result<Parts> {
-    let search_path = search_path.first().map_or_else(Vec::new, |row| row.get(0));
-    Ok((
-        idents(search_path)?,
-        relations.iter().filter(|row| !is_gone(row)).map(relation).collect::<Result<_>>()?,
-        indexes.iter().map(index).collect::<Result<_>>()?,
-    ))
+    let indexes: Result<BTreeMap<_, _>> = match extent {
+        Extent::All => {
+            let sql = include_str!("sql/indexes.sql");
+            session.each(sql, &[(&RUNNER, Type::TEXT)], index)?.into_iter().collect()
+        }
+        Extent::Relations => Ok(BTreeMap::new()),
+    };
+    let with_columns = extent == Extent::All;
+    let relations =
+        session.each(include_str!("sql/relations.sql"), &[(&with_columns, Type::BOOL)], |row| {
+            (!is_gone(row)).then(|| relation(row))
+        })?;
+    let relations: Result<BTreeMap<_, _>> = relations.into_iter().flatten().collect();
+    let all = || Ok((idents(search_path)?, relations?, indexes?));
+    Ok(all())
 }
 
 fn ident(name: String) -> Result<Ident> {

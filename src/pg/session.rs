@@ -3,6 +3,7 @@
 use std::io::{BufRead, Write};
 use std::sync::mpsc::Receiver;
 
+use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Row, SimpleQueryMessage};
 
@@ -100,6 +101,23 @@ impl Session {
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Failure> {
         self.client.query_typed(sql, parameters).map_err(|error| Failure::of(&error))
+    }
+
+    /// The same, for many rows: `take` gets each as it comes.
+    pub fn each<T>(
+        &mut self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        mut take: impl FnMut(&Row) -> T,
+    ) -> Result<Vec<T>, Failure> {
+        let parameters = parameters.iter().map(|(value, sql_type)| (*value, sql_type.clone()));
+        let rows = self.client.query_typed_raw(sql, parameters);
+        let mut rows = rows.map_err(|error| Failure::of(&error))?;
+        let mut taken = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| Failure::of(&error))? {
+            taken.push(take(&row));
+        }
+        Ok(taken)
     }
 
     /// Makes exactly these `SET` statements hold, and no others.

@@ -258,6 +258,13 @@ impl Action {
         }
     }
 
+    /// The same for the first `at` tables, and for the others ([`PartitionAction::cut`]).
+    pub fn cut(&self, at: usize) -> Option<(Action, Action)> {
+        let Action::Partition(action) = self else { return None };
+        let (first, rest) = action.cut(at)?;
+        Some((Action::Partition(first), Action::Partition(rest)))
+    }
+
     /// Whether it runs statements as the user wrote them.
     pub fn runs_the_users_sql(&self) -> bool {
         matches!(self, Action::RunStatements { .. } | Action::RunAlone { .. })

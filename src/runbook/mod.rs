@@ -18,6 +18,10 @@ pub mod partition;
 pub mod print;
 pub mod traits;
 
+/// What happens to many tables under a lock is cut into transactions that hold it for about this
+/// long.
+pub const HOLD: Millis = Millis(20);
+
 /// Stages in order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Runbook {

@@ -83,6 +83,13 @@ pub enum PartitionAction {
         /// What leaves.
         partitions: Vec<QualifiedName>,
     },
+    /// `DROP TABLE` of partitions as they hang there, and a note of it.
+    DropAttached {
+        /// The partitioned table.
+        parent: QualifiedName,
+        /// Partition and bound.
+        partitions: Vec<(QualifiedName, String)>,
+    },
     /// Write the rows of a detached table into the archive, read them back, and note it.
     Archive {
         /// The table.
@@ -186,6 +193,9 @@ impl PartitionAction {
                     |p: &QualifiedName| format!("ALTER TABLE {parent} DETACH PARTITION {p}");
                 Script::own(partitions.iter().map(detach).collect())
             }
+            PartitionAction::DropAttached { parent, partitions } => {
+                Script::own(drop_attached(parent, partitions))
+            }
             PartitionAction::Archive { table, .. } | PartitionAction::DropArchived { table } => {
                 Script::alone(by_pgtune_alone(&format!("archive {table}")))
             }
@@ -202,6 +212,61 @@ impl PartitionAction {
                 note_dropped(tables),
                 format!("DROP TABLE {}", list(tables)),
             ]),
+        }
+    }
+
+    /// How many tables it is about, where it can be cut between them.
+    pub fn tables(&self) -> Option<usize> {
+        if let PartitionAction::Detach { partitions: tables, .. }
+        | PartitionAction::Drop { tables } = self
+        {
+            return Some(tables.len());
+        }
+        let PartitionAction::DropAttached { partitions, .. } = self else { return None };
+        Some(partitions.len())
+    }
+
+    /// Cuts what happens to many tables into the same for the first `at` of them and for the
+    /// others, so that no lock is held for long. `None` where one of them would have nothing to do.
+    pub fn cut(&self, at: usize) -> Option<(PartitionAction, PartitionAction)> {
+        fn halves<T: Clone>(all: &[T], at: usize) -> Option<(Vec<T>, Vec<T>)> {
+            let (first, rest) = all.split_at_checked(at)?;
+            (!first.is_empty() && !rest.is_empty()).then(|| (first.to_vec(), rest.to_vec()))
+        }
+        match self {
+            PartitionAction::Detach { parent, partitions } => {
+                let (first, rest) = halves(partitions, at)?;
+                let of =
+                    |partitions| PartitionAction::Detach { parent: parent.clone(), partitions };
+                Some((of(first), of(rest)))
+            }
+            PartitionAction::DropAttached { parent, partitions } => {
+                let (first, rest) = halves(partitions, at)?;
+                let of = |partitions| {
+                    let parent = parent.clone();
+                    PartitionAction::DropAttached { parent, partitions }
+                };
+                Some((of(first), of(rest)))
+            }
+            PartitionAction::Drop { tables } => {
+                let (first, rest) = halves(tables, at)?;
+                let of = |tables| PartitionAction::Drop { tables };
+                Some((of(first), of(rest)))
+            }
+            PartitionAction::PrepareLedger
+            | PartitionAction::Create(_)
+            | PartitionAction::CreateFromDefault { .. }
+            | PartitionAction::Analyze { .. }
+            | PartitionAction::AddProof { .. }
+            | PartitionAction::ValidateProof { .. }
+            | PartitionAction::DropProof { .. }
+            | PartitionAction::NoteRetiring { .. }
+            | PartitionAction::DetachConcurrently { .. }
+            | PartitionAction::Archive { .. }
+            | PartitionAction::DropArchived { .. }
+            | PartitionAction::Restore { .. }
+            | PartitionAction::NoteDetached { .. }
+            | PartitionAction::NoteAttached { .. } => None,
         }
     }
 
@@ -225,6 +290,9 @@ impl PartitionAction {
                 vec![format!("create {} {}", new.name, new.bound)]
             }
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
+            PartitionAction::DropAttached { partitions, .. } => {
+                vec![format!("DROP TABLE {}", list(&names(partitions)))]
+            }
             PartitionAction::Archive { table, .. } => {
                 vec![format!("archive {table}, read it back")]
             }
@@ -259,6 +327,7 @@ impl PartitionAction {
             PartitionAction::DetachConcurrently { .. } => "detach a partition concurrently",
             PartitionAction::Detach { .. } => "detach partitions",
             PartitionAction::Drop { .. } => "drop detached tables",
+            PartitionAction::DropAttached { .. } => "drop partitions",
             PartitionAction::Archive { .. } => "archive a detached table, read it back",
             PartitionAction::DropArchived { .. } => "drop an archived table",
             PartitionAction::Restore { .. } => "restore a partition from its archive",
@@ -280,8 +349,7 @@ impl PartitionAction {
             }
             PartitionAction::DropProof { table, .. } => format!("drop the check on {table}"),
             PartitionAction::NoteRetiring { partitions, .. } => {
-                let tables: Vec<_> = partitions.iter().map(|(table, _)| table.clone()).collect();
-                format!("note that {} will leave", some(&tables))
+                format!("note that {} will leave", some(&names(partitions)))
             }
             PartitionAction::DetachConcurrently { partition, .. } => format!("detach {partition}"),
             PartitionAction::Detach { partitions, .. } => format!("detach {}", some(partitions)),
@@ -292,6 +360,9 @@ impl PartitionAction {
                 format!("note that {} is attached again", some(tables))
             }
             PartitionAction::Drop { tables } => format!("drop {}", some(tables)),
+            PartitionAction::DropAttached { partitions, .. } => {
+                format!("drop {}", some(&names(partitions)))
+            }
             PartitionAction::Archive { table, .. } => format!("archive {table}"),
             PartitionAction::DropArchived { table } => format!("drop {table}, archived"),
             PartitionAction::Restore { new, .. } => format!("restore {}", new.name),
@@ -332,6 +403,10 @@ impl PartitionAction {
             PartitionAction::Drop { tables } => {
                 tables.iter().for_each(|table| drop(catalog.relations.remove(table)));
                 catalog.ledger.forget(tables);
+            }
+            PartitionAction::DropAttached { partitions, .. } => {
+                partitions.iter().for_each(|(table, _)| drop(catalog.relations.remove(table)));
+                catalog.ledger.forget(&names(partitions));
             }
             PartitionAction::Archive { table, .. } => catalog.ledger.archived(table),
             PartitionAction::DropArchived { table } => {
@@ -458,6 +533,11 @@ fn detach(catalog: &mut Catalog, partition: &QualifiedName) {
     with(catalog, partition, |relation| relation.partition_of = None);
 }
 
+/// The tables, without their bounds.
+fn names(partitions: &[(QualifiedName, String)]) -> Vec<QualifiedName> {
+    partitions.iter().map(|(table, _)| table.clone()).collect()
+}
+
 fn list(tables: &[QualifiedName]) -> String {
     tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -510,6 +590,36 @@ fn note_retiring(
             rows.join(", ")
         ),
     ]
+}
+
+/// The table first, then its partitions, as readers lock them: else the two would deadlock. What
+/// was planned is compared once nobody can change it any more.
+fn drop_attached(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> Vec<String> {
+    let tables = names(partitions);
+    let expected = partitions.iter().map(|(name, bound)| {
+        format!("({}::regclass, {})", literal(&name.to_string()), literal(bound))
+    });
+    let body = format!(
+        "BEGIN IF EXISTS (SELECT FROM (VALUES {}) AS e (relid, bound) WHERE NOT EXISTS (SELECT \
+         FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = e.relid AND \
+         i.inhparent = {}::regclass AND pg_get_expr(c.relpartbound, c.oid) = e.bound)) THEN RAISE \
+         EXCEPTION 'this is no longer the partition it was, and is not dropped'; END IF; END",
+        expected.collect::<Vec<_>>().join(", "),
+        literal(&parent.to_string())
+    );
+    let noted = note_retiring(parent, partitions, true);
+    let dropped = format!(
+        "UPDATE {LEDGER_TABLE} SET detached_at = now(), dropped_at = now()\n  WHERE relid IN ({}) \
+         AND dropped_at IS NULL",
+        regclasses(&tables)
+    );
+    let begin = vec![
+        format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"),
+        "SET LOCAL TimeZone = 'UTC'".to_string(),
+        "SET LOCAL DateStyle = 'ISO'".to_string(),
+        format!("DO {}", literal(&body)),
+    ];
+    [begin, noted, vec![dropped, format!("DROP TABLE {}", list(&tables))]].concat()
 }
 
 /// What psql cannot do stops its script.

@@ -1,8 +1,9 @@
 //! A runbook for people: as an overview, and as SQL that psql can run.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::action::Action;
+use super::action::{Action, Script};
 use super::history::{Record, What};
 use super::{Lock, Runbook, Stage, Step, Waiting};
 use crate::model::lock::LockMode;
@@ -10,6 +11,9 @@ use crate::model::units::{Millis, plural};
 
 /// The overview shows at most this many steps of a stage, and stages of a runbook.
 const SHOWN_MAX: usize = 40;
+
+/// A script for psql cannot measure: what can be cut has this many tables in a transaction.
+const PIECE: usize = 25;
 
 /// What will be done and locked, a stage a paragraph.
 pub fn overview(runbook: &Runbook) -> String {
@@ -199,7 +203,15 @@ fn write_step_sql(out: &mut String, step: &Step) {
         Waiting::Short { budget, .. } => budget,
         Waiting::Patient { .. } => Millis(0),
     };
-    let script = step.action.script();
+    let mut rest = Cow::Borrowed(&step.action);
+    while let Some((piece, others)) = rest.cut(PIECE) {
+        write_script(out, step, &piece.script(), lock_timeout);
+        rest = Cow::Owned(others);
+    }
+    write_script(out, step, &rest.script(), lock_timeout);
+}
+
+fn write_script(out: &mut String, step: &Step, script: &Script, lock_timeout: Millis) {
     let (begin, local) = if script.transaction { ("BEGIN;\n", "LOCAL ") } else { ("", "") };
     let timeouts = [
         format!("SET {local}lock_timeout = '{lock_timeout}'"),

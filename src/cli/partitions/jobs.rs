@@ -132,13 +132,18 @@ fn together(planned: &[Planned]) -> Planned {
 }
 
 fn dry_run(context: &Context, planned: &Planned, sql: bool) -> Result<()> {
-    let text = match sql {
-        true => print::sql(&planned.runbook),
-        false => print::overview(&planned.runbook),
+    let Planned { runbook, findings } = planned;
+    let report = if sql {
+        // What is for psql contains nothing else.
+        let say =
+            |f: &Finding| context.ui.warn(&format!("{}: {} {}", f.subject, f.message, f.help));
+        findings.iter().for_each(say);
+        Report::new("").text("", print::sql(runbook))
+    } else {
+        Report::new("").text("", print::overview(runbook)).findings(findings.clone())
     };
-    let report = Report::new("").text("", text).findings(planned.findings.clone());
-    context.show_runbook(&planned.runbook, &report)?;
-    answer(&planned.findings)
+    context.show_runbook(runbook, &report)?;
+    answer(findings)
 }
 
 /// The answer in the exit code; the report has said the rest.
@@ -293,6 +298,10 @@ impl Outcome {
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
                 PartitionAction::Archive { .. } => self.archived += 1,
                 PartitionAction::Drop { tables } => self.dropped += tables.len(),
+                PartitionAction::DropAttached { partitions, .. } => {
+                    self.detached += partitions.len();
+                    self.dropped += partitions.len();
+                }
                 PartitionAction::DropArchived { .. } => self.dropped += 1,
                 PartitionAction::PrepareLedger
                 | PartitionAction::Analyze { .. }

@@ -1,5 +1,6 @@
 -- Tables, partitioned tables, materialized views and foreign tables, with their place in a
--- partition tree. Sizes are relpages: the real size would need a lock on every table.
+-- partition tree. Sizes are relpages: the real size would need a lock on every table. Columns that
+-- are NOT NULL are told where $1 asks for them: they take half of the time.
 select
   n.nspname::text,
   c.relname::text,
@@ -26,7 +27,7 @@ left join pg_namespace pn on pn.oid = pc.relnamespace
 left join (
   select attrelid, array_agg(attname::text order by attnum) as not_null
     from pg_attribute
-   where attnotnull and attnum > 0 and not attisdropped
+   where $1 and attnotnull and attnum > 0 and not attisdropped
    group by attrelid
 ) as columns on columns.attrelid = c.oid
 left join (

@@ -16,11 +16,7 @@ use crate::planner::steps::lock;
 use crate::profile::partitions::{Detach, Expiry};
 use crate::runbook::action::Action;
 use crate::runbook::partition::{Hazard, PartitionAction};
-use crate::runbook::{Lock, Step};
-
-/// How many tables share a transaction: some milliseconds of ACCESS EXCLUSIVE on the parent, and
-/// some hundred locks.
-const BATCH: usize = 25;
+use crate::runbook::{HOLD, Lock, Step};
 
 impl Plan<'_> {
     /// Takes away what the rule says is too old.
@@ -29,7 +25,11 @@ impl Plan<'_> {
         let expired = self.expired(range)?;
         if !expired.is_empty() {
             let count = plural(expired.len(), "partition is", "partitions are");
-            self.retire(&expired, &format!("{count} past the retention"));
+            let message = format!("{count} past the retention");
+            match self.drops_at_once() {
+                true => self.drop_attached(&expired, &message),
+                false => self.retire(&expired, &message),
+            }
         }
         self.note_detached();
         match self.rule.written.expiry {
@@ -117,12 +117,59 @@ impl Plan<'_> {
         Ok(expired.into_iter().filter(is_over).map(|member| member.name.clone()).collect())
     }
 
+    /// Without a grace, and where readers may be stopped for some milliseconds, a partition need
+    /// not become a table of its own before it is dropped.
+    fn drops_at_once(&self) -> bool {
+        let rule = self.rule.written;
+        let wanted = (rule.detach, rule.expiry) == (Detach::Batched, Expiry::Drop);
+        wanted && rule.grace.0 == 0 && self.moment.allowed.contains(&Hazard::DropPartition)
+    }
+
+    /// Drops partitions as they hang there, where that is allowed and possible.
+    fn drop_attached(&mut self, leaving: &[QualifiedName], message: &str) {
+        if !self.may_leave(leaving, message) {
+            return;
+        }
+        self.push(self.stage("prepare the ledger", self.ledger_steps()));
+        let locks = self.exclusive_locks(leaving);
+        let parent = self.rule.table.clone();
+        let action =
+            PartitionAction::DropAttached { parent, partitions: self.with_bounds(leaving) };
+        let step = self.frame.short(Action::Partition(action), locks);
+        let title = format!("drop {}", plural(leaving.len(), "partition", "partitions"));
+        self.push(self.stage(&in_pieces(&title, leaving.len()), vec![step]));
+    }
+
     /// Writes down and detaches, where that is allowed and possible.
     fn retire(&mut self, leaving: &[QualifiedName], message: &str) {
+        if !self.may_leave(leaving, message) {
+            return;
+        }
+        self.note_retiring(leaving);
+        let default = self.catalog.default_partition(&self.rule.table).is_some();
+        let title = format!("detach {}", plural(leaving.len(), "partition", "partitions"));
+        let stage = match (self.rule.written.detach, default) {
+            // PostgreSQL refuses CONCURRENTLY where there is a DEFAULT partition.
+            (Detach::Concurrently, true) => {
+                self.stage(&title, leaving.chunks(1).map(|table| self.detach(table)).collect())
+            }
+            (Detach::Batched, _) => {
+                self.stage(&in_pieces(&title, leaving.len()), vec![self.detach(leaving)])
+            }
+            (Detach::Concurrently, false) => self.stage(
+                &title,
+                leaving.iter().map(|table| self.detach_concurrently(table)).collect(),
+            ),
+        };
+        self.push(stage);
+    }
+
+    /// Whether partitions may be taken away; a finding says what is in the way.
+    fn may_leave(&mut self, leaving: &[QualifiedName], message: &str) -> bool {
         if !self.moment.allowed.contains(&Hazard::DetachPartition) {
             let finding = self.notice("detach-not-allowed", message.to_string());
             self.findings.push(finding.help("allow it with --allow detach-partition"));
-            return;
+            return false;
         }
         let foreign = |table: &&QualifiedName| {
             self.catalog.relations[*table].kind == RelationKind::ForeignTable
@@ -131,27 +178,16 @@ impl Plan<'_> {
             let message = format!("{message}, but {table} is a foreign table");
             let finding = self.notice("detach-blocked", message);
             self.findings.push(finding.help("detach it yourself: pgtune drops ordinary tables"));
-            return;
+            return false;
         }
         let relation = &self.catalog.relations[&self.rule.table];
         if let Some(table) = relation.referenced_by.first() {
             let message = format!("{message}, but a foreign key of {table} points at the table");
             let finding = self.notice("detach-blocked", message);
             self.findings.push(finding.help("drop that foreign key, or keep the partitions"));
-            return;
+            return false;
         }
-        self.note_retiring(leaving);
-        let default = self.catalog.default_partition(&self.rule.table).is_some();
-        let steps: Vec<Step> = match (self.rule.written.detach, default) {
-            // PostgreSQL refuses CONCURRENTLY where there is a DEFAULT partition.
-            (Detach::Concurrently, true) => leaving.chunks(1).map(|t| self.detach(t)).collect(),
-            (Detach::Batched, _) => leaving.chunks(BATCH).map(|t| self.detach(t)).collect(),
-            (Detach::Concurrently, false) => {
-                leaving.iter().map(|table| self.detach_concurrently(table)).collect()
-            }
-        };
-        let title = format!("detach {}", plural(leaving.len(), "partition", "partitions"));
-        self.push(self.stage(&title, steps));
+        true
     }
 
     fn notice(&self, check: &str, message: String) -> Finding {
@@ -165,13 +201,9 @@ impl Plan<'_> {
             let known = self.catalog.ledger.of(table);
             known.is_some_and(|retired| retired.progress == RetiredProgress::Retiring)
         };
-        let unknown = leaving.iter().filter(|table| !noted(table));
-        let partitions: Vec<(QualifiedName, String)> = unknown
-            .filter_map(|table| {
-                let partition = self.catalog.relations.get(table)?.partition_of.as_ref()?;
-                Some((table.clone(), partition.bound.clone()))
-            })
-            .collect();
+        let unknown: Vec<QualifiedName> =
+            leaving.iter().filter(|table| !noted(table)).cloned().collect();
+        let partitions = self.with_bounds(&unknown);
         let mut steps = self.ledger_steps();
         if !partitions.is_empty() {
             let parent = self.rule.table.clone();
@@ -181,6 +213,14 @@ impl Plan<'_> {
             steps.push(self.frame.short(action, Vec::new()));
         }
         self.push(self.stage("note what leaves", steps));
+    }
+
+    fn with_bounds(&self, partitions: &[QualifiedName]) -> Vec<(QualifiedName, String)> {
+        let with_bound = |table: &QualifiedName| {
+            let partition = self.catalog.relations.get(table)?.partition_of.as_ref()?;
+            Some((table.clone(), partition.bound.clone()))
+        };
+        partitions.iter().filter_map(with_bound).collect()
     }
 
     /// Makes the ledger, where there is none.
@@ -212,17 +252,22 @@ impl Plan<'_> {
 
     /// At once, under ACCESS EXCLUSIVE for a moment.
     fn detach(&self, partitions: &[QualifiedName]) -> Step {
-        let parent = self.rule.table.clone();
-        let references = self.catalog.relations[&parent].references.iter();
-        let default = self.catalog.default_partition(&self.rule.table);
-        let exclusive =
-            [&parent].into_iter().chain(default.map(|(name, _)| name)).chain(partitions);
+        let locks = self.exclusive_locks(partitions);
+        let (parent, partitions) = (self.rule.table.clone(), partitions.to_vec());
+        let action = PartitionAction::Detach { parent, partitions };
+        self.frame.short(Action::Partition(action), locks)
+    }
+
+    /// What taking partitions away without CONCURRENTLY locks.
+    fn exclusive_locks(&self, partitions: &[QualifiedName]) -> Vec<Lock> {
+        let parent = &self.rule.table;
+        let references = self.catalog.relations[parent].references.iter();
+        let default = self.catalog.default_partition(parent);
+        let exclusive = [parent].into_iter().chain(default.map(|(name, _)| name)).chain(partitions);
         let mut locks: Vec<Lock> =
             exclusive.map(|table| lock(LockMode::AccessExclusive, table)).collect();
         locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
-        let partitions = partitions.to_vec();
-        let action = PartitionAction::Detach { parent, partitions };
-        self.frame.short(Action::Partition(action), locks)
+        locks
     }
 
     /// A table that somebody attached again has not left: when it leaves, its grace begins anew.
@@ -326,12 +371,19 @@ impl Plan<'_> {
             .iter()
             .map(|table| step(PartitionAction::DropArchived { table: (*table).clone() }, &[table]))
             .collect();
-        // Nobody uses them: a batch stops nobody.
-        steps.extend(others.chunks(BATCH).map(|batch| {
-            let tables = batch.iter().map(|table| (*table).clone()).collect();
-            step(PartitionAction::Drop { tables }, batch)
-        }));
+        if !others.is_empty() {
+            let tables = others.iter().map(|table| (*table).clone()).collect();
+            steps.push(step(PartitionAction::Drop { tables }, &others));
+        }
         let title = format!("drop {}", plural(tables.len(), "detached table", "detached tables"));
         self.push(self.stage(&title, steps));
+    }
+}
+
+/// A title that says so where the executor will cut.
+fn in_pieces(title: &str, tables: usize) -> String {
+    match tables {
+        0 | 1 => title.to_string(),
+        _ => format!("{title}, in transactions of about {HOLD}"),
     }
 }
