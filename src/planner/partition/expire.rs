@@ -183,10 +183,10 @@ impl Plan<'_> {
         self.push(self.stage("note what leaves", steps));
     }
 
-    /// Makes the ledger, where there is none.
+    /// Makes the ledger, where there is none or one of an older pgtune.
     pub(super) fn ledger_steps(&self) -> Vec<Step> {
         let action = Action::Partition(PartitionAction::PrepareLedger);
-        let step = (!self.catalog.ledger.exists).then(|| self.frame.short(action, Vec::new()));
+        let step = (!self.catalog.ledger.prepared).then(|| self.frame.short(action, Vec::new()));
         step.into_iter().collect()
     }
 
