@@ -8,8 +8,8 @@ use super::ident::QualifiedName;
 /// The rows about tables that are still there.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Whether the table is there.
-    pub exists: bool,
+    /// Whether the table is there, with all of its columns.
+    pub prepared: bool,
     /// Its rows, without those about dropped tables.
     pub retired: Vec<Retired>,
 }
@@ -19,7 +19,7 @@ pub struct Ledger {
 pub struct Retired {
     /// Its name now.
     pub table: QualifiedName,
-    /// The partitioned table it was written down for.
+    /// The partitioned table it was written down for, by its name now.
     pub parent: QualifiedName,
     /// `FOR VALUES …`, as it was then.
     pub bound: String,

@@ -21,41 +21,43 @@ const LOOK_LOCK_TIMEOUT: &str = "10s";
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
     let explain = |failure: Failure| failure.explain(&format!("cannot read {LEDGER_TABLE}"));
-    let sql = "select (extract(epoch from now()) * 1000000)::int8, to_regclass($1) is not null";
+    let sql = "select (extract(epoch from now()) * 1000000)::int8, to_regclass($1) is not null, \
+               exists (select from pg_attribute where attrelid = to_regclass($1) and \
+               attname = 'parent_relid')";
     let rows = session.query(sql, &[(&LEDGER_TABLE, Type::TEXT)]).map_err(explain)?;
     let row = rows.first().ok_or_else(|| Error::new(Kind::Database, "the server said nothing"))?;
-    let now = instant(row.get(0))?;
+    let (now, prepared) = (instant(row.get(0))?, row.get(2));
     if !row.get::<_, bool>(1) {
         return Ok((now, Ledger::default()));
     }
     let rows = session.query(include_str!("sql/ledger.sql"), &[]).map_err(explain)?;
     let mut known = Vec::new();
     for row in &rows {
-        let retired = retired(row)?;
-        // What is not surely the table that left is never dropped.
-        if retired.progress == RetiredProgress::Restored || qualified(row.get(7))? == retired.table
-        {
-            known.push(retired);
-        }
+        known.extend(retired(row)?);
     }
-    Ok((now, Ledger { exists: true, retired: known }))
+    Ok((now, Ledger { prepared, retired: known }))
 }
 
-fn retired(row: &postgres::Row) -> Result<Retired> {
+/// `None` where it is not surely the table that left, or not sure which table it left: it is never
+/// dropped. What came back is left alone, whatever it is called.
+fn retired(row: &postgres::Row) -> Result<Option<Retired>> {
     let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
+    let table = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+    let noted = qualified(row.get(7))?;
+    let parent = row.get::<_, Option<&str>>(2).map(qualified).transpose()?;
     let detached_at: Option<i64> = row.get(4);
-    Ok(Retired {
-        table: QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?),
-        parent: qualified(row.get(2))?,
-        bound: row.get(3),
-        progress: match detached_at {
-            None if row.get(6) => RetiredProgress::Restored,
-            None => RetiredProgress::Retiring,
-            Some(micros) => RetiredProgress::DetachedAt(instant(micros)?),
-        },
-        archived: row.get(5),
-        expires: row.get(8),
-    })
+    let progress = match detached_at {
+        None if row.get(6) => RetiredProgress::Restored,
+        None => RetiredProgress::Retiring,
+        Some(micros) => RetiredProgress::DetachedAt(instant(micros)?),
+    };
+    let parent = match (progress, parent) {
+        (RetiredProgress::Restored, parent) => parent.unwrap_or_else(|| table.clone()),
+        (_, Some(parent)) if noted == table => parent,
+        (_, Some(_) | None) => return Ok(None),
+    };
+    let (bound, archived, expires) = (row.get(3), row.get(5), row.get(8));
+    Ok(Some(Retired { table, parent, bound, progress, archived, expires }))
 }
 
 fn instant(micros: i64) -> Result<DateTime<Utc>> {

@@ -19,7 +19,7 @@ pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
 /// One thing to do to a partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PartitionAction {
-    /// Make the ledger.
+    /// Make the ledger, or add what one of an older pgtune has not.
     PrepareLedger,
     /// Create a table like its parent and attach it, in one transaction.
     Create(Box<NewPartition>),
@@ -372,7 +372,7 @@ impl PartitionAction {
     /// Changes `catalog` as the action will change the database.
     pub fn apply(&self, catalog: &mut Catalog) {
         match self {
-            PartitionAction::PrepareLedger => catalog.ledger.exists = true,
+            PartitionAction::PrepareLedger => catalog.ledger.prepared = true,
             PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
                 new.apply(catalog);
             }
@@ -552,7 +552,8 @@ fn some(tables: &[QualifiedName]) -> String {
 }
 
 /// Creates the ledger. What a row is about is the table's OID, which a rename does not change and
-/// another table of the same name does not have.
+/// another table of the same name does not have. Rows of an older pgtune have no `parent_relid`;
+/// adding it rewrites nothing (ALTER TABLE: a column without a default).
 fn create_ledger() -> Vec<String> {
     vec![
         super::history::create_state_schema(),
@@ -564,6 +565,7 @@ fn create_ledger() -> Vec<String> {
              boolean NOT NULL DEFAULT false,\n  PRIMARY KEY \
              (relid, retiring_at))"
         ),
+        format!("ALTER TABLE {LEDGER_TABLE} ADD COLUMN IF NOT EXISTS parent_relid oid"),
     ]
 }
 
@@ -577,7 +579,10 @@ fn note_retiring(
     let (mut relids, mut rows) = (Vec::new(), Vec::new());
     for (name, bound) in partitions {
         let name = literal(&name.to_string());
-        rows.push(format!("({name}::regclass, {name}, {parent}, {}, {expires})", literal(bound)));
+        rows.push(format!(
+            "({name}::regclass, {name}, {parent}, {parent}::regclass, {}, {expires})",
+            literal(bound)
+        ));
         relids.push(format!("{name}::regclass"));
     }
     vec![
@@ -586,7 +591,8 @@ fn note_retiring(
             relids.join(", ")
         ),
         format!(
-            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, expires)\n  VALUES {}",
+            "INSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, parent_relid, bound, \
+             expires)\n  VALUES {}",
             rows.join(", ")
         ),
     ]
@@ -651,9 +657,9 @@ pub fn note_restored(new: &NewPartition) -> String {
     let forget = forget(std::slice::from_ref(name));
     let (name, parent) = (literal(&name.to_string()), literal(&parent.to_string()));
     format!(
-        "{forget};\nINSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, bound, \
-         restored_at)\n  VALUES \
-         ({name}::regclass, {name}, {parent}, {}, now())",
+        "{forget};\nINSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, \
+         parent_relid, bound, restored_at)\n  VALUES \
+         ({name}::regclass, {name}, {parent}, {parent}::regclass, {}, now())",
         literal(bound)
     )
 }

@@ -223,10 +223,10 @@ impl Plan<'_> {
         partitions.iter().filter_map(with_bound).collect()
     }
 
-    /// Makes the ledger, where there is none.
+    /// Makes the ledger, where there is none or one of an older pgtune.
     pub(super) fn ledger_steps(&self) -> Vec<Step> {
         let action = Action::Partition(PartitionAction::PrepareLedger);
-        let step = (!self.catalog.ledger.exists).then(|| self.frame.short(action, Vec::new()));
+        let step = (!self.catalog.ledger.prepared).then(|| self.frame.short(action, Vec::new()));
         step.into_iter().collect()
     }
 

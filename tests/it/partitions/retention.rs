@@ -168,6 +168,76 @@ fn a_ledger_that_was_restored_from_a_dump_drops_nothing() {
 }
 
 #[test]
+fn a_renamed_parent_still_gets_its_old_partitions_dropped() {
+    let Some(kept) = Kept::months("renamed_parent") else { return };
+    kept.rotate(NOW);
+    kept.sql(LATER);
+    kept.sql(
+        "create schema \"New\"; alter table ev rename to \"Events\";
+        alter table \"Events\" set schema \"New\"",
+    );
+    kept.project.profile(RULE.replace("\"ev\"", "'\"New\".\"Events\"'"));
+    let said = kept.run("check --as-of 2026-03-15");
+    assert!(said.stdout.contains("3 detached tables are past the grace period"), "{said}");
+    kept.run("drop ev_2025_09 --yes --allow drop-partition").expect(0, &[]);
+    kept.rotate(NOW);
+    assert!(!["ev_2025_09", "ev_2025_10", "ev_2025_11"].iter().any(|table| kept.exists(table)));
+    kept.check_done(NOW);
+}
+
+/// Whose partitions they were is not sure: of the table with that OID, or of that name.
+#[test]
+fn a_parent_whose_name_another_has_gets_nothing_dropped() {
+    let Some(kept) = Kept::months("swapped_parent") else { return };
+    let rule_of = |table: &str| {
+        let rule = RULE.replace("\"ev\"", &format!("\"{table}\""));
+        format!("{rule}name = \"{{table}}_new_{{yyyy}}_{{mm}}\"\n")
+    };
+    kept.rotate(NOW);
+    kept.sql(LATER);
+    kept.sql(
+        "alter table ev rename to former;
+         create table ev (like former) partition by range (at)",
+    );
+    kept.project.profile(format!("{}{}", rule_of("ev"), rule_of("former")));
+    kept.rotate(NOW);
+    assert!(kept.exists("ev_2025_09") && kept.exists("ev_2025_10"));
+    kept.sql("drop table ev; alter table former rename to ev");
+    kept.project.profile(rule_of("ev"));
+    kept.rotate(NOW);
+    assert!(!kept.exists("ev_2025_09") && !kept.exists("ev_2025_10"));
+    // The OID that another partitioned table has after a dump and restore.
+    kept.sql("create table other (at timestamptz not null) partition by range (at)");
+    kept.rotate("2026-04-15");
+    kept.sql(LATER);
+    kept.sql("update pgtune_state.partition_ledger set parent_relid = 'other'::regclass");
+    kept.project.profile(format!("{}{}", rule_of("ev"), rule_of("other")));
+    kept.rotate("2026-04-15");
+    assert!(kept.exists("ev_2025_12"));
+    // That of no table at all.
+    kept.sql("drop table other");
+    kept.project.profile(rule_of("ev"));
+    kept.rotate("2026-04-15");
+    assert!(kept.exists("ev_2025_12"));
+}
+
+#[test]
+fn the_ledger_of_an_older_pgtune_is_gone_on_with() {
+    let Some(kept) = Kept::months("older_ledger") else { return };
+    kept.rotate(NOW);
+    kept.sql("alter table pgtune_state.partition_ledger drop column parent_relid");
+    kept.check_done(NOW);
+    kept.rotate("2026-04-15");
+    let known = "select count(*) * 10 + count(parent_relid) from pgtune_state.partition_ledger
+        where parent_relid is null or parent_relid = 'ev'::regclass";
+    assert_eq!(kept.count(known), 41);
+    kept.sql(LATER);
+    kept.rotate("2026-04-15");
+    assert!(!kept.exists("ev_2025_09") && !kept.exists("ev_2025_12"));
+    kept.check_done("2026-04-15");
+}
+
+#[test]
 fn a_table_that_is_attached_meanwhile_is_not_dropped() {
     let attach = "alter table ev attach partition ev_2025_09
         for values from ('2025-09-01 00:00+00') to ('2025-10-01 00:00+00')";
