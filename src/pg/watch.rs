@@ -6,7 +6,8 @@ use postgres::types::Type;
 
 use super::failure::Failure;
 use super::session::Session;
-use crate::model::units::human_duration;
+use crate::model::ident::QualifiedName;
+use crate::model::units::{Millis, human_duration};
 
 /// A session in somebody's way.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,18 +84,35 @@ pub struct Orphan {
 /// Who the backends `pids` wait for.
 pub fn blockers(session: &mut Session, pids: &[i32]) -> Result<Vec<Blocker>, Failure> {
     let rows = session.query(include_str!("sql/blockers.sql"), &[(&pids, Type::INT4_ARRAY)])?;
-    Ok(rows
-        .iter()
-        .map(|row| Blocker {
-            waiting_pid: row.get(0),
-            pid: row.get(1),
-            application: row.get(2),
-            user: row.get(3),
-            state: row.get(4),
-            transaction_age: seconds(row.get(5)),
-            query: row.get(6),
-        })
-        .collect())
+    Ok(rows.iter().map(blocker).collect())
+}
+
+/// Who this session would wait for if it detached partitions of `table`, and is at it for longer
+/// than `age`: the longest first.
+pub fn long_users(
+    session: &mut Session,
+    table: &QualifiedName,
+    age: Millis,
+) -> Result<Vec<Blocker>, Failure> {
+    let (table, seconds) = (table.to_string(), age.duration().as_secs_f64());
+    let parameters: [(&(dyn postgres::types::ToSql + Sync), Type); 2] =
+        [(&table, Type::TEXT), (&seconds, Type::FLOAT8)];
+    let rows = session.query(include_str!("sql/long_users.sql"), &parameters)?;
+    let mut users: Vec<Blocker> = rows.iter().map(blocker).collect();
+    users.sort_by_key(|user| std::cmp::Reverse(user.transaction_age));
+    Ok(users)
+}
+
+fn blocker(row: &postgres::Row) -> Blocker {
+    Blocker {
+        waiting_pid: row.get(0),
+        pid: row.get(1),
+        application: row.get(2),
+        user: row.get(3),
+        state: row.get(4),
+        transaction_age: seconds(row.get(5)),
+        query: row.get(6),
+    }
 }
 
 /// How far the index builds of the backends `pids` are.

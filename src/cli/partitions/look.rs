@@ -6,9 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;
+use crate::model::ident::QualifiedName;
 use crate::model::suggest::nearest;
+use crate::model::units::Millis;
 use crate::pg::session::Session;
-use crate::pg::{catalog, partitions, server};
+use crate::pg::{catalog, partitions, server, watch};
 use crate::planner::Planned;
 use crate::planner::partition::rule::{resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
@@ -126,8 +128,20 @@ pub fn plan(
         }
         Some(_) | None => None,
     };
-    let answers = Answers { traits, default_in_the_way };
+    let long_users = match questions.long_users {
+        true => long_users(session, &rule.table, terms.limits.lock_deadline)?,
+        false => Vec::new(),
+    };
+    let answers = Answers { traits, default_in_the_way, long_users };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
+}
+
+/// A detach waits for whoever uses the table, and all other rules with it: not for those who are at
+/// it for longer than pgtune tries to get a lock.
+fn long_users(session: &mut Session, table: &QualifiedName, age: Millis) -> Result<Vec<String>> {
+    let users = watch::long_users(session, table, age)
+        .map_err(|failure| failure.explain(&format!("cannot ask who uses {table}")))?;
+    Ok(users.iter().map(ToString::to_string).collect())
 }
 
 /// What a rule that failed must not leave behind; nothing where it has no table.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::health::expired;
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
 use super::{Plan, Questions};
@@ -47,6 +48,9 @@ pub fn questions(
             if let (Some((default, _)), Some(region)) = (members.default, region(&bounds)) {
                 questions.default = Some((default.clone(), outside(range, region)));
             }
+            let point = range.key_type.point_at(now, range.zone);
+            questions.long_users =
+                point.is_some_and(|now| !expired(catalog, rule, range, &members, now).is_empty());
             let newest = members.newest().map(|member| leaf_of(catalog, member.name));
             (!bounds.is_empty()).then_some(newest)
         }

@@ -180,6 +180,12 @@ impl Plan<'_> {
             self.findings.push(finding.help("detach it yourself: pgtune drops ordinary tables"));
             return false;
         }
+        if let Some(who) = self.answers.long_users.first() {
+            let message = format!("{message}, but {who} uses the table, and would be waited for");
+            let finding = self.notice("detach-blocked", message);
+            self.findings.push(finding.help("the next run detaches them once that is over"));
+            return false;
+        }
         let relation = &self.catalog.relations[&self.rule.table];
         if let Some(table) = relation.referenced_by.first() {
             let message = format!("{message}, but a foreign key of {table} points at the table");

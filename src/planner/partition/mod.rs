@@ -79,6 +79,8 @@ pub struct Questions {
     pub traits: Option<(QualifiedName, QualifiedName)>,
     /// Whether all rows of the DEFAULT partition meet a condition.
     pub default: Option<(QualifiedName, String)>,
+    /// Who uses the table for a long time: partitions are to be detached.
+    pub long_users: bool,
 }
 
 /// The answers.
@@ -88,6 +90,8 @@ pub struct Answers {
     pub traits: BTreeMap<QualifiedName, Traits>,
     /// The size in bytes of a DEFAULT partition that holds rows of partitions to be created.
     pub default_in_the_way: Option<u64>,
+    /// Who uses the table for so long that a detach must not wait for it, in words.
+    pub long_users: Vec<String>,
 }
 
 /// What to ask for a rule.
@@ -99,7 +103,11 @@ pub fn questions(
 ) -> Result<Questions, Finding> {
     match scope {
         Scope::Rotate | Scope::Create => create::questions(rule, catalog, now),
-        Scope::Drop(_) | Scope::Archive(_) => Ok(Questions::default()),
+        Scope::Drop(tables) | Scope::Archive(tables) => {
+            let attached = |table| catalog.relations.get(table)?.partition_of.as_ref();
+            let long_users = tables.iter().any(|table| attached(table).is_some());
+            Ok(Questions { long_users, ..Questions::default() })
+        }
         Scope::Restore(restoration) => restore::questions(rule, catalog, restoration),
     }
 }

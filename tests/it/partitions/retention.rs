@@ -386,6 +386,26 @@ fn a_long_writer_of_a_referenced_table_holds_up_nobody_else() {
     kept.check_done(NOW);
 }
 
+#[test]
+fn a_transaction_that_lasts_is_named_and_not_waited_for() {
+    let limits = "[limits]\nlock_budget = \"50ms\"\nlock_deadline = \"50ms\"\n";
+    let Some(kept) = Kept::new("long_user", &[MONTHS], &format!("{limits}{RULE}")) else { return };
+    let mut reader = kept.reader();
+    let old = "select count(*) from pg_stat_activity where application_name = 'a reader'
+        and xact_start < clock_timestamp() - interval '50 ms'";
+    eventually_some(&mut kept.connect(), "the transaction is old enough", old);
+    let said = kept.rotate(NOW);
+    let finding = "3 partitions are past the retention, but pid ";
+    assert!(said.stdout.contains("[detach-blocked]") && said.stdout.contains(finding), "{said}");
+    assert!(said.stdout.contains("(a reader, "), "{said}");
+    assert_eq!(kept.attached(), 8);
+    let refused = kept.run("drop ev_2025_09 --yes --allow detach-partition --allow drop-partition");
+    assert!(refused.code == 1 && refused.stdout.contains("(a reader, "), "{refused}");
+    reader.batch_execute("commit").unwrap();
+    kept.rotate(NOW);
+    assert_eq!(kept.attached(), 5);
+}
+
 /// Eighty days, the last of which are kept.
 const DAYS: &str = "
     create table ev (at timestamptz not null, v int not null) partition by range (at);
