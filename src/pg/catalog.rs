@@ -16,8 +16,8 @@ use crate::model::ident::{Ident, QualifiedName, parse_name};
 use crate::model::ledger::Ledger;
 use crate::model::migration::History;
 
-/// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a table that
-/// `pg_get_expr` opens.
+/// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a partitioned
+/// table, which `pg_get_partkeydef` opens.
 const LOCK_TIMEOUT: &str = "10s";
 
 /// Reads relations and indexes, with sizes as the last VACUUM or ANALYZE saw them.
@@ -97,7 +97,7 @@ fn parts(search_path: &[Row], relations: &[Row], indexes: &[Row]) -> Result<Part
     let search_path = search_path.first().map_or_else(Vec::new, |row| row.get(0));
     Ok((
         idents(search_path)?,
-        relations.iter().filter(|row| !is_gone(row)).map(relation).collect::<Result<_>>()?,
+        relations.iter().map(relation).collect::<Result<_>>()?,
         indexes.iter().map(index).collect::<Result<_>>()?,
     ))
 }
@@ -134,12 +134,6 @@ fn optional_name(row: &Row, at: usize) -> Result<Option<QualifiedName>> {
         Some(_) => name(row, at).map(Some),
         None => Ok(None),
     }
-}
-
-/// Whether a partition was dropped while the catalog was read: `pg_get_expr` opens the table, and
-/// says nothing of one that is no more.
-fn is_gone(row: &Row) -> bool {
-    row.get::<_, Option<&str>>(3).is_some() && row.get::<_, Option<&str>>(5).is_none()
 }
 
 fn relation(row: &Row) -> Result<(QualifiedName, Relation)> {
