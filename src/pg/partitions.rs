@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
 
-use super::failure::Failure;
+use super::failure::{Failure, Verdict};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::ident::{Ident, QualifiedName, literal, parse_name};
@@ -17,6 +17,10 @@ use crate::sql::self_name;
 
 /// Longest wait for a lock while looking.
 const LOOK_LOCK_TIMEOUT: &str = "10s";
+/// The same for sizes, which can wait until another day.
+const SIZE_LOCK_TIMEOUT: &str = "1s";
+/// Partitions up to this size are analyzed in some milliseconds; larger ones are autovacuum's.
+const ANALYZED_BYTES_MAX: i64 = 8 << 20;
 
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
@@ -41,8 +45,7 @@ pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
 /// `None` where it is not surely the table that left, or not sure which table it left: it is never
 /// dropped. What came back is left alone, whatever it is called.
 fn retired(row: &postgres::Row) -> Result<Option<Retired>> {
-    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
-    let table = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+    let table = name(row)?;
     let noted = qualified(row.get(7))?;
     let parent = row.get::<_, Option<&str>>(2).map(qualified).transpose()?;
     let detached_at: Option<i64> = row.get(4);
@@ -58,6 +61,12 @@ fn retired(row: &postgres::Row) -> Result<Option<Retired>> {
     };
     let (bound, archived, expires) = (row.get(3), row.get(5), row.get(8));
     Ok(Some(Retired { table, parent, bound, progress, archived, expires }))
+}
+
+/// The name in the first two columns.
+fn name(row: &postgres::Row) -> Result<QualifiedName> {
+    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
+    Ok(QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?))
 }
 
 fn instant(micros: i64) -> Result<DateTime<Utc>> {
@@ -119,6 +128,28 @@ pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &st
     Ok(rows.map_err(explain)?.first().is_some_and(|row| row.get(0)))
 }
 
+/// Those of `tables` that were never analyzed, hold little, and may be analyzed by this role. Where
+/// somebody is in the way none are: another run makes up for it.
+pub fn to_analyze(session: &mut Session, tables: &[QualifiedName]) -> Result<Vec<QualifiedName>> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let explain = |failure: Failure| failure.explain("cannot look at new partitions");
+    let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{SIZE_LOCK_TIMEOUT}'");
+    session.run(&begin).map_err(explain)?;
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let rows = session.query(
+        include_str!("sql/to_analyze.sql"),
+        &[(&names, Type::TEXT_ARRAY), (&ANALYZED_BYTES_MAX, Type::INT8)],
+    );
+    session.roll_back();
+    let rows = match rows {
+        Err(failure) if failure.verdict() == Verdict::Retry => return Ok(Vec::new()),
+        rows => rows.map_err(explain)?,
+    };
+    rows.iter().map(name).collect()
+}
+
 /// The size of a table's rows, of all its partitions where it has some.
 pub fn size_bytes(session: &mut Session, table: &QualifiedName) -> Result<u64> {
     let sql = "select coalesce(sum(pg_relation_size(relid)), 0)::int8 \
@@ -172,10 +203,9 @@ pub fn stats(
     let roots: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let sql = include_str!("sql/partition_stats.sql");
     let rows = session.query(sql, &[(&roots, Type::TEXT_ARRAY)]).map_err(explain)?;
-    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
     rows.iter()
         .map(|row| {
-            let name = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+            let name = name(row)?;
             let stats = Stats {
                 rows: row.get::<_, i64>(2) as u64,
                 size_bytes: row.get::<_, i64>(3) as u64,

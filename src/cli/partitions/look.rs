@@ -126,7 +126,8 @@ pub fn plan(
         }
         Some(_) | None => None,
     };
-    let answers = Answers { traits, default_in_the_way };
+    let to_analyze = partitions::to_analyze(session, &questions.unanalyzed)?;
+    let answers = Answers { traits, default_in_the_way, to_analyze };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }
 

@@ -21,6 +21,7 @@ use crate::runbook::action::apply_all;
 use crate::runbook::partition::Hazard;
 use crate::runbook::{Runbook, Stage};
 
+mod analyze;
 mod create;
 mod expire;
 pub mod health;
@@ -79,6 +80,8 @@ pub struct Questions {
     pub traits: Option<(QualifiedName, QualifiedName)>,
     /// Whether all rows of the DEFAULT partition meet a condition.
     pub default: Option<(QualifiedName, String)>,
+    /// Partitions in use that were never analyzed: which of them hold little, and may be.
+    pub unanalyzed: Vec<QualifiedName>,
 }
 
 /// The answers.
@@ -88,6 +91,8 @@ pub struct Answers {
     pub traits: BTreeMap<QualifiedName, Traits>,
     /// The size in bytes of a DEFAULT partition that holds rows of partitions to be created.
     pub default_in_the_way: Option<u64>,
+    /// Partitions that hold little and were never analyzed.
+    pub to_analyze: Vec<QualifiedName>,
 }
 
 /// What to ask for a rule.

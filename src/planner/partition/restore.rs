@@ -42,7 +42,7 @@ pub fn questions(
     let template = catalog.partitions(table).next().map_or(table, |(name, _)| name);
     let traits = Some((table.clone(), template.clone()));
     let default = default_and_condition(rule, catalog, restoration)?;
-    Ok(Questions { traits, default })
+    Ok(Questions { traits, default, ..Questions::default() })
 }
 
 /// The DEFAULT partition, and what its rows must meet to let the partition in without being read
