@@ -118,14 +118,43 @@ pub fn traits(
 /// Whether a table, or a partition of it, holds a row for which `condition` does not hold. Stops at
 /// the first.
 pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &str) -> Result<bool> {
-    let explain = |failure: Failure| failure.explain(&format!("cannot look into {table}"));
+    look_into(session, table, condition)
+        .map_err(|failure| failure.explain(&format!("cannot look into {table}")))
+}
+
+fn look_into(
+    session: &mut Session,
+    table: &QualifiedName,
+    condition: &str,
+) -> std::result::Result<bool, Failure> {
     // Somebody may hold ACCESS EXCLUSIVE on it.
-    let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOOK_LOCK_TIMEOUT}'");
-    session.run(&begin).map_err(explain)?;
+    session.run(&format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOOK_LOCK_TIMEOUT}'"))?;
     let sql = format!("select exists (select from {table} where not ({condition}))");
     let rows = session.query(&sql, &[]);
     session.roll_back();
-    Ok(rows.map_err(explain)?.first().is_some_and(|row| row.get(0)))
+    Ok(rows?.first().is_some_and(|row| row.get(0)))
+}
+
+/// Whether a table, or a partition of it, holds a row. What keeps this one table from being looked
+/// into is the inner error, and says what helps; the outer one is a broken connection.
+pub fn holds_rows(
+    session: &mut Session,
+    table: &QualifiedName,
+) -> Result<std::result::Result<bool, Error>> {
+    let failure = match look_into(session, table, "false") {
+        Ok(holds) => return Ok(Ok(holds)),
+        Err(failure) => failure,
+    };
+    let error = failure.explain(&format!("cannot look into {table}"));
+    let help = match failure.verdict() {
+        Verdict::Gone => return Err(error),
+        Verdict::Retry => "somebody holds a lock on it: check again when that is over",
+        Verdict::Cancelled | Verdict::Fatal if failure.lacks_a_right() => {
+            "grant the role SELECT on it, or set database.role to one that has it"
+        }
+        Verdict::Cancelled | Verdict::Fatal => "look yourself whether it holds rows",
+    };
+    Ok(Err(Error::new(error.kind, error.message).hint(help)))
 }
 
 /// Those of `tables` that were never analyzed, hold little, and may be analyzed by this role. Where
@@ -190,8 +219,6 @@ pub struct Stats {
     pub size_bytes: u64,
     /// When it was last vacuumed, by hand or automatically.
     pub vacuumed_at: Option<DateTime<Utc>>,
-    /// How many indexes it has.
-    pub indexes: u64,
 }
 
 /// Reads the statistics of all partitions below `tables`, which hold no rows themselves.
@@ -210,11 +237,22 @@ pub fn stats(
                 rows: row.get::<_, i64>(2) as u64,
                 size_bytes: row.get::<_, i64>(3) as u64,
                 vacuumed_at: row.get::<_, Option<i64>>(4).map(instant).transpose()?,
-                indexes: row.get::<_, i64>(5) as u64,
             };
             Ok((name, stats))
         })
         .collect()
+}
+
+/// How many indexes each partition below `tables` has.
+pub fn index_counts(
+    session: &mut Session,
+    tables: &[QualifiedName],
+) -> Result<BTreeMap<QualifiedName, u64>> {
+    let explain = |failure: Failure| failure.explain("cannot count the partitions' indexes");
+    let roots: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let sql = include_str!("sql/index_counts.sql");
+    let rows = session.query(sql, &[(&roots, Type::TEXT_ARRAY)]).map_err(explain)?;
+    rows.iter().map(|row| Ok((name(row)?, row.get::<_, i64>(2) as u64))).collect()
 }
 
 /// How many locks the server has room for: each transaction's share.
