@@ -16,8 +16,8 @@ use crate::model::ident::{Ident, QualifiedName, parse_name};
 use crate::model::ledger::Ledger;
 use crate::model::migration::History;
 
-/// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a table that
-/// `pg_get_expr` opens.
+/// Longest wait for a lock while reading: somebody may hold ACCESS EXCLUSIVE on a partitioned
+/// table, which `pg_get_partkeydef` opens.
 const LOCK_TIMEOUT: &str = "10s";
 
 /// Reads relations and indexes, with sizes as the last VACUUM or ANALYZE saw them.
@@ -90,11 +90,9 @@ fn read(session: &mut Session, extent: Extent) -> std::result::Result<Result<Par
         Extent::Relations => Ok(BTreeMap::new()),
     };
     let with_columns = extent == Extent::All;
-    let relations =
-        session.each(include_str!("sql/relations.sql"), &[(&with_columns, Type::BOOL)], |row| {
-            (!is_gone(row)).then(|| relation(row))
-        })?;
-    let relations: Result<BTreeMap<_, _>> = relations.into_iter().flatten().collect();
+    let sql = include_str!("sql/relations.sql");
+    let relations = session.each(sql, &[(&with_columns, Type::BOOL)], relation)?;
+    let relations: Result<BTreeMap<_, _>> = relations.into_iter().collect();
     let all = || Ok((idents(search_path)?, relations?, indexes?));
     Ok(all())
 }
@@ -131,12 +129,6 @@ fn optional_name(row: &Row, at: usize) -> Result<Option<QualifiedName>> {
         Some(_) => name(row, at).map(Some),
         None => Ok(None),
     }
-}
-
-/// Whether a partition was dropped while the catalog was read: `pg_get_expr` opens the table, and
-/// says nothing of one that is no more.
-fn is_gone(row: &Row) -> bool {
-    row.get::<_, Option<&str>>(3).is_some() && row.get::<_, Option<&str>>(5).is_none()
 }
 
 fn relation(row: &Row) -> Result<(QualifiedName, Relation)> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
 
-use super::failure::Failure;
+use super::failure::{Failure, Verdict};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::ident::{Ident, QualifiedName, literal, parse_name};
@@ -17,6 +17,10 @@ use crate::sql::self_name;
 
 /// Longest wait for a lock while looking.
 const LOOK_LOCK_TIMEOUT: &str = "10s";
+/// The same for sizes, which can wait until another day.
+const SIZE_LOCK_TIMEOUT: &str = "1s";
+/// Partitions up to this size are analyzed in some milliseconds; larger ones are autovacuum's.
+const ANALYZED_BYTES_MAX: i64 = 8 << 20;
 
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
@@ -41,8 +45,7 @@ pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {
 /// `None` where it is not surely the table that left, or not sure which table it left: it is never
 /// dropped. What came back is left alone, whatever it is called.
 fn retired(row: &postgres::Row) -> Result<Option<Retired>> {
-    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
-    let table = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+    let table = name(row)?;
     let noted = qualified(row.get(7))?;
     let parent = row.get::<_, Option<&str>>(2).map(qualified).transpose()?;
     let detached_at: Option<i64> = row.get(4);
@@ -58,6 +61,12 @@ fn retired(row: &postgres::Row) -> Result<Option<Retired>> {
     };
     let (bound, archived, expires) = (row.get(3), row.get(5), row.get(8));
     Ok(Some(Retired { table, parent, bound, progress, archived, expires }))
+}
+
+/// The name in the first two columns.
+fn name(row: &postgres::Row) -> Result<QualifiedName> {
+    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
+    Ok(QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?))
 }
 
 fn instant(micros: i64) -> Result<DateTime<Utc>> {
@@ -109,14 +118,65 @@ pub fn traits(
 /// Whether a table, or a partition of it, holds a row for which `condition` does not hold. Stops at
 /// the first.
 pub fn holds_others(session: &mut Session, table: &QualifiedName, condition: &str) -> Result<bool> {
-    let explain = |failure: Failure| failure.explain(&format!("cannot look into {table}"));
+    look_into(session, table, condition)
+        .map_err(|failure| failure.explain(&format!("cannot look into {table}")))
+}
+
+fn look_into(
+    session: &mut Session,
+    table: &QualifiedName,
+    condition: &str,
+) -> std::result::Result<bool, Failure> {
     // Somebody may hold ACCESS EXCLUSIVE on it.
-    let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOOK_LOCK_TIMEOUT}'");
-    session.run(&begin).map_err(explain)?;
+    session.run(&format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{LOOK_LOCK_TIMEOUT}'"))?;
     let sql = format!("select exists (select from {table} where not ({condition}))");
     let rows = session.query(&sql, &[]);
     session.roll_back();
-    Ok(rows.map_err(explain)?.first().is_some_and(|row| row.get(0)))
+    Ok(rows?.first().is_some_and(|row| row.get(0)))
+}
+
+/// Whether a table, or a partition of it, holds a row. What keeps this one table from being looked
+/// into is the inner error, and says what helps; the outer one is a broken connection.
+pub fn holds_rows(
+    session: &mut Session,
+    table: &QualifiedName,
+) -> Result<std::result::Result<bool, Error>> {
+    let failure = match look_into(session, table, "false") {
+        Ok(holds) => return Ok(Ok(holds)),
+        Err(failure) => failure,
+    };
+    let error = failure.explain(&format!("cannot look into {table}"));
+    let help = match failure.verdict() {
+        Verdict::Gone => return Err(error),
+        Verdict::Retry => "somebody holds a lock on it: check again when that is over",
+        Verdict::Cancelled | Verdict::Fatal if failure.lacks_a_right() => {
+            "grant the role SELECT on it, or set database.role to one that has it"
+        }
+        Verdict::Cancelled | Verdict::Fatal => "look yourself whether it holds rows",
+    };
+    Ok(Err(Error::new(error.kind, error.message).hint(help)))
+}
+
+/// Those of `tables` that were never analyzed, hold little, and may be analyzed by this role. Where
+/// somebody is in the way none are: another run makes up for it.
+pub fn to_analyze(session: &mut Session, tables: &[QualifiedName]) -> Result<Vec<QualifiedName>> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let explain = |failure: Failure| failure.explain("cannot look at new partitions");
+    let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = '{SIZE_LOCK_TIMEOUT}'");
+    session.run(&begin).map_err(explain)?;
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let rows = session.query(
+        include_str!("sql/to_analyze.sql"),
+        &[(&names, Type::TEXT_ARRAY), (&ANALYZED_BYTES_MAX, Type::INT8)],
+    );
+    session.roll_back();
+    let rows = match rows {
+        Err(failure) if failure.verdict() == Verdict::Retry => return Ok(Vec::new()),
+        rows => rows.map_err(explain)?,
+    };
+    rows.iter().map(name).collect()
 }
 
 /// The size of a table's rows, of all its partitions where it has some.
@@ -159,8 +219,6 @@ pub struct Stats {
     pub size_bytes: u64,
     /// When it was last vacuumed, by hand or automatically.
     pub vacuumed_at: Option<DateTime<Utc>>,
-    /// How many indexes it has.
-    pub indexes: u64,
 }
 
 /// Reads the statistics of all partitions below `tables`, which hold no rows themselves.
@@ -172,19 +230,29 @@ pub fn stats(
     let roots: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let sql = include_str!("sql/partition_stats.sql");
     let rows = session.query(sql, &[(&roots, Type::TEXT_ARRAY)]).map_err(explain)?;
-    let ident = |name: String| Ident::new(name).map_err(|e| Error::new(Kind::Database, e));
     rows.iter()
         .map(|row| {
-            let name = QualifiedName::new(ident(row.get(0))?, ident(row.get(1))?);
+            let name = name(row)?;
             let stats = Stats {
                 rows: row.get::<_, i64>(2) as u64,
                 size_bytes: row.get::<_, i64>(3) as u64,
                 vacuumed_at: row.get::<_, Option<i64>>(4).map(instant).transpose()?,
-                indexes: row.get::<_, i64>(5) as u64,
             };
             Ok((name, stats))
         })
         .collect()
+}
+
+/// How many indexes each partition below `tables` has.
+pub fn index_counts(
+    session: &mut Session,
+    tables: &[QualifiedName],
+) -> Result<BTreeMap<QualifiedName, u64>> {
+    let explain = |failure: Failure| failure.explain("cannot count the partitions' indexes");
+    let roots: Vec<String> = tables.iter().map(ToString::to_string).collect();
+    let sql = include_str!("sql/index_counts.sql");
+    let rows = session.query(sql, &[(&roots, Type::TEXT_ARRAY)]).map_err(explain)?;
+    rows.iter().map(|row| Ok((name(row)?, row.get::<_, i64>(2) as u64))).collect()
 }
 
 /// How many locks the server has room for: each transaction's share.

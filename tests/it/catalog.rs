@@ -28,6 +28,21 @@ fn every_query_of_the_program_is_valid_here() {
     assert!(prepared >= 8);
 }
 
+#[test]
+fn reading_waits_for_nobodys_partitions() {
+    let Some((project, database)) = Project::new("catalog_held") else { return };
+    let mut holder = database.connect();
+    let sql = "create table t (at date) partition by range (at);
+        create table t_1 partition of t for values from ('2026-03-01') to ('2026-04-01')";
+    holder.batch_execute(sql).unwrap();
+    holder.batch_execute("begin; lock table t_1 in access exclusive mode").unwrap();
+    project.profile("[[partitions]]\ntable = \"t\"\ninterval = \"month\"\nahead = 0\n");
+    let said = project.run(&["partitions", "rotate", "--as-of", "2026-03-15", "--dry-run"]);
+    said.expect(0, &[]);
+    assert!(!said.stdout.contains("create"), "{said}");
+    database.drop();
+}
+
 /// A hundred tables of 49 partitions, each with an index: 10,000 relations.
 const MANY: &str = "
     do $$ begin

@@ -11,9 +11,9 @@ use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, has_errors};
 use crate::model::ident::QualifiedName;
 use crate::model::units::plural;
-use crate::pg::partitions::{self, Stats, holds_others};
+use crate::pg::partitions::{holds_rows, index_counts, locks_per_transaction};
 use crate::pg::session::Session;
-use crate::planner::partition::health::{Counts, Health, health};
+use crate::planner::partition::health::{Counts, Health, InDefault, health};
 use crate::planner::partition::rule::{Rule, resolve};
 use crate::report::{Report, Table, metrics};
 
@@ -54,13 +54,13 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let resolved = rules.iter().map(|written| resolve(written, &sight.catalog));
     let (rules_that_fit, mut findings) = split(resolved);
     let tables: Vec<QualifiedName> = rules_that_fit.iter().map(|r| r.table.clone()).collect();
-    let stats = partitions::stats(&mut session, &tables)?;
-    let locks_per_transaction = partitions::locks_per_transaction(&mut session)?;
+    let indexes = index_counts(&mut session, &tables)?;
+    let locks_per_transaction = locks_per_transaction(&mut session)?;
     let mut healths = Vec::new();
     for rule in &rules_that_fit {
-        let default_holds_rows = default_holds_rows(&mut session, &sight, rule)?;
-        let locks = locks(&sight.catalog, &rule.table, &stats);
-        let counts = Counts { default_holds_rows, locks, locks_per_transaction };
+        let default = in_default(&mut session, &sight, rule)?;
+        let locks = locks(&sight.catalog, &rule.table, &indexes);
+        let counts = Counts { default, locks, locks_per_transaction };
         match health(rule, &sight.catalog, counts, sight.now) {
             Ok(health) => healths.push(health),
             Err(finding) => findings.push(finding),
@@ -88,18 +88,23 @@ fn split<T, E>(results: impl Iterator<Item = std::result::Result<T, E>>) -> (Vec
     (good, bad)
 }
 
-fn default_holds_rows(session: &mut Session, sight: &Sight, rule: &Rule<'_>) -> Result<bool> {
-    match sight.catalog.default_partition(&rule.table) {
-        Some((name, _)) => holds_others(session, name, "false"),
-        None => Ok(false),
-    }
+/// One that cannot be looked into stops nothing else.
+fn in_default(session: &mut Session, sight: &Sight, rule: &Rule<'_>) -> Result<InDefault> {
+    let Some((name, _)) = sight.catalog.default_partition(&rule.table) else {
+        return Ok(InDefault::Nothing);
+    };
+    Ok(match holds_rows(session, name)? {
+        Ok(false) => InDefault::Nothing,
+        Ok(true) => InDefault::Rows,
+        Err(error) => InDefault::Unknown { why: error.message, help: error.hints.join("; ") },
+    })
 }
 
 /// Locks of a query that prunes nothing: the table, every leaf, and the leaves' indexes.
-fn locks(catalog: &Catalog, table: &QualifiedName, stats: &BTreeMap<QualifiedName, Stats>) -> u64 {
+fn locks(catalog: &Catalog, table: &QualifiedName, indexes: &BTreeMap<QualifiedName, u64>) -> u64 {
     let tree = catalog.tree(table);
-    let leaves = tree.iter().filter_map(|name| stats.get(name));
-    1 + leaves.map(|stats| 1 + stats.indexes).sum::<u64>()
+    let leaves = tree.iter().filter_map(|name| indexes.get(name));
+    1 + leaves.map(|indexes| 1 + indexes).sum::<u64>()
 }
 
 fn report(healths: &[Health], findings: &[Finding]) -> Report {
@@ -131,7 +136,7 @@ fn row(health: &Health) -> Vec<String> {
 /// One sample of each metric for each table.
 fn healths_as_metrics(healths: &[Health], now: DateTime<Utc>) -> Vec<metrics::Metric> {
     type Read = fn(&Health, DateTime<Utc>) -> Option<f64>;
-    const METRICS: [(&str, &str, Read); 8] = [
+    const METRICS: [(&str, &str, Read); 9] = [
         ("runway_seconds", "Time until rows find no partition", |h, now| {
             Some((h.until? - now).num_seconds() as f64)
         }),
@@ -140,7 +145,15 @@ fn healths_as_metrics(healths: &[Health], now: DateTime<Utc>) -> Vec<metrics::Me
         }),
         ("gaps", "Ranges between partitions that no partition holds", |h, _| Some(h.gaps as f64)),
         ("default_holds_rows", "Whether the DEFAULT partition holds rows", |h, _| {
-            Some(f64::from(u8::from(h.counts.default_holds_rows)))
+            match h.counts.default {
+                InDefault::Nothing => Some(0.0),
+                InDefault::Rows => Some(1.0),
+                InDefault::Unknown { .. } => None,
+            }
+        }),
+        ("default_unknown", "Whether the DEFAULT partition could not be looked into", |h, _| {
+            let unknown = matches!(h.counts.default, InDefault::Unknown { .. });
+            Some(f64::from(u8::from(unknown)))
         }),
         ("pending_detaches", "Partitions whose detach was interrupted", |h, _| {
             Some(h.pending_detaches as f64)

@@ -132,7 +132,8 @@ pub fn plan(
         true => long_users(session, &rule.table, terms.limits.lock_deadline)?,
         false => Vec::new(),
     };
-    let answers = Answers { traits, default_in_the_way, long_users };
+    let to_analyze = partitions::to_analyze(session, &questions.unanalyzed)?;
+    let answers = Answers { traits, default_in_the_way, long_users, to_analyze };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }
 

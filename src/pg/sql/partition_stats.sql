@@ -7,8 +7,7 @@ with recursive tree as (
 select n.nspname::text, c.relname::text,
        greatest(coalesce(s.n_live_tup, 0), c.reltuples::int8, 0),
        pg_total_relation_size(c.oid)::int8,
-       (extract(epoch from greatest(s.last_vacuum, s.last_autovacuum)) * 1000000)::int8,
-       (select count(*) from pg_index i where i.indrelid = c.oid)::int8
+       (extract(epoch from greatest(s.last_vacuum, s.last_autovacuum)) * 1000000)::int8
 from tree
 join pg_class c on c.oid = tree.relid and c.relkind <> 'p'
 join pg_namespace n on n.oid = c.relnamespace

@@ -1,13 +1,14 @@
 -- Tables, partitioned tables, materialized views and foreign tables, with their place in a
--- partition tree. Sizes are relpages: the real size would need a lock on every table. Columns that
--- are NOT NULL are told where $1 asks for them: they take half of the time.
+-- partition tree. Sizes are relpages: the real size would need a lock on every table. So would the
+-- bounds, if pg_get_expr were told whose they are; they name no column. Columns that are NOT NULL
+-- are told where $1 asks for them: they take half of the time.
 select
   n.nspname::text,
   c.relname::text,
   c.relkind::text,
   pn.nspname::text,
   pc.relname::text,
-  case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,
+  case when c.relispartition then pg_get_expr(c.relpartbound, 0) end,
   coalesce(h.inhdetachpending, false),
   case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
   coalesce(columns.not_null, '{}'),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::analyze::never_analyzed;
 use super::health::expired;
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
@@ -70,6 +71,7 @@ pub fn questions(
         }
     };
     let table = &rule.table;
+    questions.unanalyzed = never_analyzed(rule, catalog, now)?;
     questions.traits = template.map(|t| (table.clone(), t.unwrap_or_else(|| table.clone())));
     Ok(questions)
 }
@@ -99,20 +101,9 @@ impl Plan<'_> {
         let title = format!("create {}", plural(steps.len(), "partition", "partitions"));
         self.push(self.stage(&title, steps));
         self.drop_proofs();
-        let leaves: Vec<QualifiedName> = created
-            .into_iter()
-            .filter(|name| self.catalog.relations[name].kind != RelationKind::PartitionedTable)
-            .collect();
-        self.analyze(leaves);
+        created.retain(|name| self.catalog.relations[name].kind != RelationKind::PartitionedTable);
+        self.analyze(created);
         Ok(())
-    }
-
-    fn analyze(&mut self, tables: Vec<QualifiedName>) {
-        if !tables.is_empty() {
-            let action = Action::Partition(PartitionAction::Analyze { tables });
-            let step = self.frame.patient(action, Vec::new());
-            self.push(self.stage("let the planner know what they hold", vec![step]));
-        }
     }
 
     /// The missing ranges, once a DEFAULT partition is proven to hold none of their rows.

@@ -15,14 +15,31 @@ use crate::model::units::{human_count, plural};
 use crate::profile::partitions::Expiry;
 
 /// What the server said beyond its catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Whether the DEFAULT partition holds rows.
-    pub default_holds_rows: bool,
+    /// What the DEFAULT partition holds.
+    pub default: InDefault,
     /// Locks that a query without pruning takes: every leaf and its indexes.
     pub locks: u64,
     /// Room for locks, for each transaction (`max_locks_per_transaction`).
     pub locks_per_transaction: u64,
+}
+
+/// What a DEFAULT partition holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum InDefault {
+    /// Nothing, or there is none.
+    #[default]
+    Nothing,
+    /// Rows.
+    Rows,
+    /// It could not be looked into.
+    Unknown {
+        /// Why.
+        why: String,
+        /// What helps.
+        help: String,
+    },
 }
 
 /// The state of one table.
@@ -116,10 +133,17 @@ impl Health {
     }
 
     fn say_of_counts(&mut self) {
-        if self.counts.default_holds_rows {
-            let message = "the DEFAULT partition holds rows".to_string();
-            let help = "find out why they have no partition of their own, and move them";
-            self.say("default-rows", Severity::Warning, message, help);
+        match self.counts.default.clone() {
+            InDefault::Nothing => {}
+            InDefault::Rows => {
+                let message = "the DEFAULT partition holds rows".to_string();
+                let help = "find out why they have no partition of their own, and move them";
+                self.say("default-rows", Severity::Warning, message, help);
+            }
+            // As severe as what it may hide.
+            InDefault::Unknown { why, help } => {
+                self.say("default-unknown", Severity::Warning, why, &help);
+            }
         }
         let Counts { locks, locks_per_transaction: room, .. } = self.counts;
         if locks > room {

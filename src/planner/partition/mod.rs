@@ -21,6 +21,7 @@ use crate::runbook::action::apply_all;
 use crate::runbook::partition::Hazard;
 use crate::runbook::{Runbook, Stage};
 
+mod analyze;
 mod create;
 mod expire;
 pub mod health;
@@ -81,6 +82,8 @@ pub struct Questions {
     pub default: Option<(QualifiedName, String)>,
     /// Who uses the table for a long time: partitions are to be detached.
     pub long_users: bool,
+    /// Partitions in use that were never analyzed: which of them hold little, and may be.
+    pub unanalyzed: Vec<QualifiedName>,
 }
 
 /// The answers.
@@ -92,6 +95,8 @@ pub struct Answers {
     pub default_in_the_way: Option<u64>,
     /// Who uses the table for so long that a detach must not wait for it, in words.
     pub long_users: Vec<String>,
+    /// Partitions that hold little and were never analyzed.
+    pub to_analyze: Vec<QualifiedName>,
 }
 
 /// What to ask for a rule.

@@ -148,6 +148,26 @@ fn what_is_too_old_leaves_step_by_step() {
 }
 
 #[test]
+fn what_a_stopped_run_did_not_analyze_is_asked_for_while_it_is_in_use() {
+    let (rule, mut catalog) = (rule(), timestamptz(MONTHS));
+    let now = at("2026-01-10T00:00:00Z");
+    let asked = |catalog: &Catalog| {
+        let rule = resolve(&rule, catalog).unwrap();
+        questions(&rule, catalog, now, Scope::Rotate).unwrap().unanalyzed
+    };
+    // The older one is over.
+    assert_eq!(asked(&catalog), [name("public.odd_1")]);
+    let answers = Answers { to_analyze: asked(&catalog), ..Answers::default() };
+    let resolved = resolve(&rule, &catalog).unwrap();
+    let moment = Moment { now, clock: now, limits: &Limits::default(), allowed: &BTreeSet::new() };
+    let planned = plan(&resolved, &catalog, &answers, &moment, Scope::Rotate);
+    let analyzes = "analyze public.t_2026_01 and 4 more";
+    assert!(steps(&planned).contains(&analyzes.to_string()), "{:?}", steps(&planned));
+    apply_all(actions(&planned), &mut catalog);
+    assert_eq!(asked(&catalog), []);
+}
+
+#[test]
 fn nothing_leaves_unless_allowed() {
     let rule =
         PartitionRule { ahead: 0, retention: Some(Span::parse("1 month").unwrap()), ..rule() };
@@ -313,6 +333,9 @@ proptest! {
             for left in before.iter().filter(|bound| !after.contains(bound)) {
                 prop_assert!(cutoff.is_some_and(|cutoff| left.upper() <= Limit::At(cutoff)));
             }
+            let resolved = resolve(&rule, &catalog).unwrap();
+            let asked = questions(&resolved, &catalog, now, Scope::Rotate).unwrap();
+            prop_assert_eq!(asked.unanalyzed, vec![]);
             let second = planned(&rule, &catalog, now);
             prop_assert!(second.runbook.is_empty(), "{:?}", steps(&second));
         }

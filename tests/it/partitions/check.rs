@@ -60,6 +60,58 @@ fn gaps_defaults_and_zones_are_found() {
     }
 }
 
+/// One DEFAULT partition that the role may not read, one that is locked, and a sound one.
+#[test]
+fn a_default_partition_that_cannot_be_read_hides_nothing_else() {
+    let table = |name: &str| {
+        format!(
+            "create table {name} (at timestamptz not null) partition by range (at);
+             create table {name}_d partition of {name} default;
+             insert into {name} values ('2020-01-01Z'); grant select on {name} to part_limited"
+        )
+    };
+    let role = "do $$ begin create role part_limited; exception when others then end $$";
+    let tables = [role, &table("ev"), &table("held"), &table("fine")];
+    let rules: String =
+        ["ev", "held", "fine"].map(|t| RULES.replace("\"ev\"", &format!("\"{t}\""))).concat();
+    let Some(kept) = Kept::new("check_unknown", &tables, &rules) else { return };
+    kept.rotate("2026-03-15");
+    kept.sql("grant select on held_d, fine_d to part_limited");
+    kept.project.profile(format!("[database]\nrole = \"part_limited\"\n{rules}"));
+    let mut holder = kept.connect();
+    holder.batch_execute("begin; lock table held_d in access exclusive mode").unwrap();
+    let said = kept.run("check --as-of 2026-03-15");
+    said.expect(0, &[]);
+    for text in [
+        "public.ev    cannot look into public.ev_d: permission denied for table ev_d",
+        "public.held  cannot look into public.held_d: canceling statement due to lock timeout",
+        "public.fine  the DEFAULT partition holds rows [default-rows]",
+        "[default-unknown]",
+        "help: grant the role SELECT on it",
+        "help: somebody holds a lock on it",
+    ] {
+        assert!(said.stdout.contains(text), "{text}\n{said}");
+    }
+    assert_eq!(said.stdout.matches("2026-06-01 00:00").count(), 3, "{said}");
+    kept.run("check --strict --as-of 2026-03-15 --table ev").expect(1, &[]);
+    let json = kept.run("check --json --as-of 2026-03-15 --table ev --table fine").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let sections = json["sections"].as_array().unwrap().iter();
+    let findings = sections.filter_map(|section| section["findings"].as_array()).flatten();
+    let checks: Vec<&str> = findings.filter_map(|finding| finding["check"].as_str()).collect();
+    assert_eq!(checks, ["default-unknown", "default-rows"]);
+    let metrics = kept.run("check --prometheus --as-of 2026-03-15 --table ev --table fine").stdout;
+    for (text, times) in [
+        ("pgtune_partitions_default_unknown{table=\"public.ev\"} 1\n", 1),
+        ("pgtune_partitions_default_unknown{table=\"public.fine\"} 0\n", 1),
+        ("pgtune_partitions_default_holds_rows{table=\"public.fine\"} 1\n", 1),
+        ("pgtune_partitions_default_holds_rows{table=\"public.ev\"}", 0),
+        ("pgtune_partitions_ahead{table=\"public.ev\"} 2\n", 1),
+    ] {
+        assert_eq!(metrics.matches(text).count(), times, "{text}\n{metrics}");
+    }
+}
+
 #[test]
 fn rules_that_do_not_fit_stop_nothing_but_say_so() {
     let tables = [TABLE, "create table plain (a int)"];

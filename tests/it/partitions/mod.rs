@@ -6,6 +6,7 @@ use crate::project::{Run, count, described, run_plainly};
 use crate::support::{Database, eventually};
 use crate::user_project::{Project, Said};
 
+mod analyze;
 mod archive;
 mod check;
 mod create;

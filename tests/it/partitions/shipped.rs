@@ -51,9 +51,14 @@ impl Workload {
         let Some(database) = Database::create(self.name) else { return };
         let kept = Kept::at(database, "");
         self.run(&kept, &["migrate", "--yes"]).expect(0, &[]);
+        let count = kept.partitions(self.table).len();
+        // A migration analyzes nothing.
+        let analyzed = self.run(&kept, &["partitions", "rotate", "--yes"]);
+        assert!(analyzed.stderr.contains("runbook: 1 stage, 1 step"), "{analyzed}");
+        assert!(analyzed.stderr.contains("ANALYZE"), "{analyzed}");
         let nothing = self.run(&kept, &["partitions", "rotate", "--yes"]);
         assert!(nothing.stdout.starts_with("nothing to do"), "{nothing}");
-        let count = kept.partitions(self.table).len();
+        assert_eq!(kept.partitions(self.table).len(), count);
         let later = format!(
             "select to_char(now() at time zone 'UTC' + interval '{} months', 'YYYY-MM-DD')",
             self.months_later

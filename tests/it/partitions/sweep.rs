@@ -79,6 +79,9 @@ fn dies_at(event: u32, template: &Database, expected: &str, kept_rows: &str) -> 
     assert_eq!(rows(&kept), kept_rows, "event {event}");
     let said = kept.rotate(NOW);
     same(&state(&kept), expected);
+    let unknown = "select count(*) from pg_class where relispartition and relkind = 'r'
+        and reltuples < 0 and relname ~ '2026_0[3-5]'";
+    assert_eq!(kept.count(unknown), 0, "event {event}: never analyzed");
     check_tidy(&mut kept.connect());
     assert!(kept.rotate(NOW).stdout.starts_with("nothing to do"), "event {event}: {said}");
     kept.database.drop();
