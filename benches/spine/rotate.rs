@@ -1,6 +1,7 @@
 //! What `pgtune partitions rotate` costs beside psql that runs the bare statements and beside
 //! pg_partman, and how long readers of the same tables wait meanwhile.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,8 @@ use crate::{Bench, connect, pgtune};
 const DAY: &str = "2026-01-15";
 /// The reader's pause between two queries.
 const READ_PAUSE: Duration = Duration::from_millis(2);
+/// The pause between two looks at the locks.
+const WATCH_PAUSE: Duration = Duration::from_millis(1);
 /// What a table has besides its name and its key `at`.
 const COLUMNS: &str = "(at timestamptz NOT NULL, id bigint NOT NULL, note text, \
                        PRIMARY KEY (id, at)) PARTITION BY RANGE (at)";
@@ -37,12 +40,24 @@ struct Seen {
     runs: Vec<Run>,
     /// The longest query of each run that reads one partition, and that reads all.
     stalls_ms: [Vec<f64>; 2],
+    /// How long ACCESS EXCLUSIVE was held on a partitioned table, each time of all runs.
+    exclusive_ms: Vec<f64>,
 }
 
 impl Seen {
     fn stalls(&self) -> String {
         let [pruned, unpruned] = self.stalls_ms.each_ref().map(|stalls| median(stalls).2);
         format!("{pruned:.0}/{unpruned:.0} ms")
+    }
+
+    /// The 99th percentile of the times that the table was locked.
+    fn exclusive(&self) -> String {
+        let mut times = self.exclusive_ms.clone();
+        times.sort_by(f64::total_cmp);
+        match times.get((times.len() * 99).div_ceil(100).saturating_sub(1)) {
+            Some(p99) => format!("{p99:.0} ms ({} times)", times.len()),
+            None => "never".to_string(),
+        }
     }
 }
 
@@ -244,8 +259,9 @@ fn contend(bench: &Bench, contestants: &[Contestant], reads: &[[String; 2]]) -> 
     for round in 0..bench.sizes.rounds.min(3) {
         for turn in 0..contestants.len() {
             let at = (round + turn) % contestants.len();
-            let (run, stalls) = once(&bench.durable, &contestants[at], reads);
+            let (run, stalls, exclusive) = once(&bench.durable, &contestants[at], reads);
             seen[at].runs.push(run);
+            seen[at].exclusive_ms.extend(exclusive.iter().map(|held| held.as_secs_f64() * 1e3));
             for (kind, stall) in stalls.iter().enumerate() {
                 seen[at].stalls_ms[kind].push(stall.as_secs_f64() * 1e3);
             }
@@ -259,7 +275,7 @@ fn once(
     server: &PrivateServer,
     contestant: &Contestant,
     reads: &[[String; 2]],
-) -> (Run, [Duration; 2]) {
+) -> (Run, [Duration; 2], Vec<Duration>) {
     let url = server.database("rotate");
     let mut client = connect(&url);
     contestant.before.iter().for_each(|sql| client.batch_execute(sql).unwrap());
@@ -269,10 +285,11 @@ fn once(
     let done = AtomicBool::new(false);
     let seen = thread::scope(|scope| {
         let reader = scope.spawn(|| read(&url, reads, &done));
+        let watcher = scope.spawn(|| watch(&url, &done));
         thread::sleep(READ_PAUSE * 50);
         let run = measure::run(&mut (contestant.command)(&url));
         done.store(true, Ordering::Relaxed);
-        (run, reader.join().unwrap())
+        (run, reader.join().unwrap(), watcher.join().unwrap())
     });
     let (query, expected) = &contestant.after;
     let count: i64 = client.query_one(query, &[]).unwrap().get(0);
@@ -300,6 +317,35 @@ fn read(url: &str, reads: &[[String; 2]], done: &AtomicBool) -> [Duration; 2] {
     longest
 }
 
+/// How long each ACCESS EXCLUSIVE lock on a partitioned table was held, until `done`: from the last
+/// look that did not see it to the first that sees it no more.
+fn watch(url: &str, done: &AtomicBool) -> Vec<Duration> {
+    let mut client = connect(url);
+    let held = "SELECT DISTINCT l.virtualtransaction FROM pg_locks l JOIN pg_class c ON c.oid = \
+                l.relation WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND c.relkind = 'p'";
+    let held = client.prepare(held).unwrap();
+    let (mut since, mut times) = (BTreeMap::<String, Instant>::new(), Vec::new());
+    let mut last = Instant::now();
+    while !done.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        let rows = client.query(&held, &[]).unwrap();
+        let now: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        since.retain(|holder, since| {
+            let goes_on = now.contains(holder);
+            if !goes_on {
+                times.push(begin - *since);
+            }
+            goes_on
+        });
+        for holder in now {
+            since.entry(holder).or_insert(last);
+        }
+        last = begin;
+        thread::sleep(WATCH_PAUSE);
+    }
+    times
+}
+
 /// pgtune beside each of the others; the first comparison is the one with a target.
 fn rows(
     title: &str,
@@ -308,7 +354,13 @@ fn rows(
     target: impl Fn(Row) -> Row,
 ) -> Vec<Row> {
     let row = |at: usize| {
-        let note = format!("worst read {}, {}", seen[0].stalls(), seen[at].stalls());
+        let note = format!(
+            "worst read {}, {}; ACCESS EXCLUSIVE on the table, p99: {}, {}",
+            seen[0].stalls(),
+            seen[at].stalls(),
+            seen[0].exclusive(),
+            seen[at].exclusive()
+        );
         let floor = Samples(seen[at].runs.clone());
         let row = Row::new(title, Samples(seen[0].runs.clone())).floor(contestants[at].name, floor);
         let row = row.note(note);
