@@ -164,5 +164,6 @@ fn restore(
         archive::load(session, store, &manifest, &new.name, &mut tools.watch("loading rows"))?;
     }
     tools.begin(session)?;
-    run_sql(session, &format!("{}; {}; COMMIT", new.attach_sql(), note_restored(new)))
+    let attach = new.attach_sql().join("; ");
+    run_sql(session, &format!("{attach}; {}; COMMIT", note_restored(new)))
 }

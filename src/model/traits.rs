@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ident::Ident;
+use super::ident::{Ident, QualifiedName};
 
 /// What the parent has (owner, rights, policies) and the newest partition (how it is stored).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Traits {
     pub policies: Vec<Policy>,
     /// `relreplident` of the newest partition: `d`, `n`, `f` or `i`.
     pub replica_identity: String,
+    /// With `i`: the parent's index that the newest partition's is a part of.
+    pub replica_index: Option<QualifiedName>,
     /// Storage parameters: `fillfactor=90`.
     pub storage: Vec<String>,
     /// Tablespace, where it is not the database's.

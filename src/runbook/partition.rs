@@ -426,28 +426,7 @@ impl NewPartition {
     /// UPDATE EXCLUSIVE on the parent and finds all it needs (manual, ALTER TABLE, ATTACH
     /// PARTITION). A partition must not have an identity column of its own (PostgreSQL 17).
     fn sql(&self) -> Vec<String> {
-        let Some(below) = &self.below else {
-            return [self.create_sql(), vec![self.attach_sql()]].concat();
-        };
-        let NewPartition { name, parent, traits, .. } = self;
-        // A table that is partitioned itself has no storage, and shows the leaves' changes.
-        let own = Traits { publications: Vec::new(), ..traits.clone() };
-        let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
-        let by = below.columns();
-        let mut sql = vec![format!("CREATE TABLE {name} ({like}) PARTITION BY HASH ({by})")];
-        let mut leaves = below.sql(name, &traits::options(traits));
-        for leaf in &below.partitions {
-            leaves.extend(traits::statements(traits, leaf));
-        }
-        // ATTACH gives an identity column to one level only (`MergeAttributesIntoExisting` in
-        // tablecmds.c, PostgreSQL 17), and DETACH fails where a leaf has none.
-        let (early, late) =
-            if traits.identity { (Vec::new(), leaves) } else { (leaves, Vec::new()) };
-        sql.extend(early);
-        sql.extend(traits::statements(&own, name));
-        sql.push(self.attach_sql());
-        sql.extend(late);
-        sql
+        [self.create_sql(), self.attach_sql()].concat()
     }
 
     /// Writers wait from the LOCK on, so that no row comes between; readers see each row once,
@@ -462,23 +441,49 @@ impl NewPartition {
              INSERT INTO {} ({columns}) SELECT {columns} FROM moved",
             self.name
         ));
-        sql.push(self.attach_sql());
+        sql.extend(self.attach_sql());
         sql
     }
 
-    /// Makes the table alone; not one that is partitioned itself.
+    /// Makes the table, and its partitions where it is to have some.
     pub fn create_sql(&self) -> Vec<String> {
-        let NewPartition { name, parent, traits, .. } = self;
+        let NewPartition { name, parent, traits, below, .. } = self;
         let like = format!("LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY");
-        let mut sql = vec![format!("CREATE TABLE {name} ({like}){}", traits::options(traits))];
-        sql.extend(traits::statements(traits, name));
+        let options = traits::options(traits);
+        let Some(below) = below else {
+            let mut sql = vec![format!("CREATE TABLE {name} ({like}){options}")];
+            sql.extend(traits::statements(traits, name));
+            return sql;
+        };
+        let by = below.columns();
+        let mut sql = vec![format!("CREATE TABLE {name} ({like}) PARTITION BY HASH ({by})")];
+        sql.extend(below.create_sql(name, &options));
+        for leaf in &below.partitions {
+            sql.extend(traits::statements(traits, leaf));
+        }
+        // A table that is partitioned itself has no storage, and shows the leaves' changes.
+        let own = Traits { publications: Vec::new(), ..traits.clone() };
+        sql.extend(traits::statements(&own, name));
         sql
     }
 
     /// Lets it in.
-    pub fn attach_sql(&self) -> String {
-        let NewPartition { name, parent, bound, .. } = self;
-        format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}")
+    ///
+    /// ATTACH gives an identity column to one level only (`MergeAttributesIntoExisting` in
+    /// tablecmds.c, PostgreSQL 17), and DETACH fails where a leaf has none: there the leaves are
+    /// attached once more.
+    pub fn attach_sql(&self) -> Vec<String> {
+        let NewPartition { name, parent, bound, traits, below } = self;
+        let mut sql = vec![format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}")];
+        if let Some(below) = below.as_ref().filter(|_| traits.identity) {
+            sql.splice(0..0, below.detach_sql(name));
+            sql.extend(below.attach_sql(name));
+        }
+        // Only now it is known which of its indexes are the parent's.
+        let leaves = below.iter().flat_map(|below| &below.partitions);
+        let tables = leaves.chain([name]);
+        sql.extend(tables.filter_map(|table| traits::replicate_by_index(traits, table)));
+        sql
     }
 
     fn apply(&self, catalog: &mut Catalog) {
@@ -506,15 +511,24 @@ impl Below {
     }
 
     /// Nobody knows the new table yet, so that the locks of PARTITION OF stop nobody.
-    fn sql(&self, parent: &QualifiedName, options: &str) -> Vec<String> {
+    fn create_sql(&self, parent: &QualifiedName, options: &str) -> Vec<String> {
+        self.each(|name, bound| {
+            format!("CREATE TABLE {name} PARTITION OF {parent} {bound}{options}")
+        })
+    }
+
+    fn detach_sql(&self, parent: &QualifiedName) -> Vec<String> {
+        self.each(|name, _| format!("ALTER TABLE {parent} DETACH PARTITION {name}"))
+    }
+
+    fn attach_sql(&self, parent: &QualifiedName) -> Vec<String> {
+        self.each(|name, bound| format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"))
+    }
+
+    fn each(&self, sql: impl Fn(&QualifiedName, String) -> String) -> Vec<String> {
         let modulus = self.partitions.len();
-        let create = |(remainder, name)| {
-            format!(
-                "CREATE TABLE {name} PARTITION OF {parent} {}{options}",
-                hash_bound(modulus, remainder)
-            )
-        };
-        self.partitions.iter().enumerate().map(create).collect()
+        let one = |(remainder, name)| sql(name, hash_bound(modulus, remainder));
+        self.partitions.iter().enumerate().map(one).collect()
     }
 }
 

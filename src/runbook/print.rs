@@ -113,24 +113,30 @@ fn write_stage(out: &mut String, number: usize, stage: &Stage) {
 
 /// A step in a few lines: a statement a line, up to five. pgtune's own notes are left out.
 fn headlines(step: &Step) -> Vec<String> {
-    const STATEMENTS_MAX: usize = 5;
     if let Action::Record(_) | Action::Prepare { .. } = step.action {
         return Vec::new();
     }
-    if let Action::Partition(action) = &step.action {
-        return action.headlines().iter().map(|line| one_line(line)).collect();
+    let mut lines = if let Action::Partition(action) = &step.action {
+        action.headlines().iter().map(|line| one_line(line)).collect()
+    } else {
+        statement_lines(&step.action)
+    };
+    if let Some(first) = lines.first_mut().filter(|_| !step.note.is_empty()) {
+        first.push_str("   -- ");
+        first.push_str(&step.note);
     }
-    let script = step.action.script();
+    lines
+}
+
+fn statement_lines(action: &Action) -> Vec<String> {
+    const STATEMENTS_MAX: usize = 5;
+    let script = action.script();
     let shown = script.messages.len() - script.own_tail;
     let statements = script.messages[..shown].iter().take(STATEMENTS_MAX);
     let mut lines: Vec<String> = statements.map(|message| one_line(message)).collect();
     if shown > STATEMENTS_MAX {
         let more = plural(shown - STATEMENTS_MAX, "more statement", "more statements");
         lines.push(format!("… {more}"));
-    }
-    if let Some(first) = lines.first_mut().filter(|_| !step.note.is_empty()) {
-        first.push_str("   -- ");
-        first.push_str(&step.note);
     }
     lines
 }

@@ -1,6 +1,6 @@
 //! The statements that make a new table what a partition has to be.
 
-use crate::model::ident::{Ident, QualifiedName};
+use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::traits::{Expression, Grant, Policy, Publication, Traits};
 
 /// What stands behind the columns in CREATE TABLE: ` USING … WITH (…) TABLESPACE …`, or nothing.
@@ -51,6 +51,22 @@ fn publish(publication: &Publication, table: &QualifiedName) -> String {
         sql += &format!(" WHERE ({filter})");
     }
     sql
+}
+
+/// `REPLICA IDENTITY USING INDEX`, once the table is attached. The server has named its indexes;
+/// which of them is meant says the parent's, whose part it is.
+pub fn replicate_by_index(traits: &Traits, table: &QualifiedName) -> Option<String> {
+    let index = traits.replica_index.as_ref().filter(|_| traits.replica_identity == "i")?;
+    let (table, index) = (literal(&table.to_string()), literal(&index.to_string()));
+    let body = format!(
+        "DECLARE own name; BEGIN SELECT c.relname INTO own FROM pg_index i JOIN pg_class c ON \
+         c.oid = i.indexrelid WHERE i.indrelid = {table}::regclass AND {index}::regclass IN \
+         (SELECT relid FROM pg_partition_ancestors(i.indexrelid) AS a(relid)); IF own IS NULL THEN \
+         RAISE EXCEPTION '% has no part of the index %', {table}::regclass, {index}::regclass; \
+         END IF; EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', \
+         {table}::regclass, own); END"
+    );
+    Some(format!("DO {}", literal(&body)))
 }
 
 /// `None` for the primary key, which is the default, and for an index, which has no name yet.

@@ -10,6 +10,13 @@ select rule.parent, json_build_object(
   'force_row_security', parent.relforcerowsecurity,
   'policies', coalesce(policies.list, '[]'::json),
   'replica_identity', template.relreplident,
+  'replica_index', (select format('%I.%I', n.nspname, c.relname)
+                      from pg_index own
+                      cross join pg_partition_ancestors(own.indexrelid) as above(relid)
+                      join pg_index i on i.indexrelid = above.relid and i.indrelid = parent.oid
+                      join pg_class c on c.oid = i.indexrelid
+                      join pg_namespace n on n.oid = c.relnamespace
+                     where own.indrelid = template.oid and own.indisreplident),
   'storage', coalesce(to_json(template.reloptions), '[]'::json),
   'tablespace', tablespace.spcname,
   'access_method', method.amname,

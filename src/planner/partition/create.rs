@@ -237,7 +237,9 @@ impl Plan<'_> {
         locks.extend(default.map(|(name, _)| lock(LockMode::AccessExclusive, name)));
         let references = self.catalog.relations[&new.parent].references.iter();
         locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
-        self.frame.short(Action::Partition(PartitionAction::Create(Box::new(new))), locks)
+        let note = own_identity(&new.traits);
+        let action = Action::Partition(PartitionAction::Create(Box::new(new)));
+        Step { note, ..self.frame.short(action, locks) }
     }
 
     fn new_partition(
@@ -307,6 +309,15 @@ impl Plan<'_> {
             self.error("name-taken", format!("all of {first} to {first}_{NAMES_MAX} are taken"))
         })
     }
+}
+
+/// What is to be said where the newest partition replicates by an index that the table has not.
+fn own_identity(traits: &Traits) -> String {
+    match (traits.replica_identity.as_str(), &traits.replica_index) {
+        ("i", None) => "replica identity: its primary key; the newest partition's index is its own",
+        _ => "",
+    }
+    .to_string()
 }
 
 fn with_suffix(name: &Ident, suffix: &str) -> Ident {

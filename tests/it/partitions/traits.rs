@@ -135,6 +135,81 @@ fn nothing_replicates_nothing() {
     assert!(kept.storage("ev_2026_03").starts_with('n'));
 }
 
+/// A unique index that is not the primary key, and another that it could be mistaken for.
+const UNIQUE: &str = "
+    create unique index \"Odd % 'Name\" on ev (app, \"at Time\", id);
+    create unique index twin on ev (app, \"at Time\", id) include (note);
+";
+const ODD: &str = "\"Odd % 'Name\"";
+
+impl Kept {
+    /// The new partitions, and the parent's index that they replicate by.
+    fn identities(&self) -> Vec<String> {
+        let query = "
+            select concat_ws(' ', t.relid, c.relreplident, (select string_agg(a.relid::text, ' ')
+                from pg_index i, pg_partition_ancestors(i.indexrelid) a
+               where i.indrelid = t.relid and i.indisreplident and a.relid::oid in (
+                   select indexrelid from pg_index where indrelid = 'ev'::regclass)))
+              from pg_partition_tree('ev') t join pg_class c on c.oid = t.relid
+             where c.relname like 'ev\\_2%' order by 1";
+        self.texts(query, &[])
+    }
+
+    /// Lets a partition replicate by its part of the parent's odd index.
+    fn replicate(&self, partition: &str) {
+        let query = "select format('alter table %s replica identity using index %I', $1::text,
+                c.relname)
+              from pg_index i join pg_class c on c.oid = i.indexrelid
+              cross join pg_partition_ancestors(i.indexrelid) a
+             where i.indrelid = $1::text::regclass and a.relid = $2::text::regclass";
+        self.sql(&self.texts(query, &[&partition, &ODD]).remove(0));
+    }
+}
+
+#[test]
+fn a_new_partition_replicates_by_the_index_of_its_siblings() {
+    let create = "create --yes --as-of 2026-03-15";
+    let expected = |tables: &[&str]| -> Vec<String> {
+        tables.iter().map(|table| format!("{table} i {ODD}")).collect()
+    };
+    let Some(kept) = Kept::new("traits_index", &[TRAITS, UNIQUE, LEAF], RULE) else { return };
+    kept.replicate("ev_0");
+    kept.sql(
+        "create table ev_rest partition of ev default; insert into app values (1);
+        insert into ev values (1, 1, '2026-03-31', 'of April, in Asia')",
+    );
+    kept.run(create).expect(0, &[]);
+    assert_eq!(kept.identities(), expected(&["ev_2026_02", "ev_2026_03", "ev_2026_04"]));
+    assert_eq!(kept.count("select count(*) from ev_2026_03"), 1);
+
+    let rule = format!("{RULE}hash = {{ columns = [\"app\"], modulus = 2 }}\n");
+    let below = Kept::new("traits_index_below", &[TRAITS, UNIQUE, LEAVES], &rule).unwrap();
+    below.replicate("ev_0_p0");
+    below.run(create).expect(0, &[]);
+    let names = ["02", "02_p0", "02_p1", "03", "03_p0", "03_p1", "04", "04_p0", "04_p1"];
+    let names = names.map(|name| format!("ev_2026_{name}"));
+    assert_eq!(below.identities(), expected(&names.each_ref().map(String::as_str)));
+
+    // The first partition takes after the table itself.
+    let first = Kept::new("traits_index_first", &[TRAITS, UNIQUE], RULE).unwrap();
+    first.sql(&format!("alter table ev replica identity using index {ODD}"));
+    first.run(create).expect(0, &[]);
+    assert_eq!(first.identities(), expected(&["ev_2026_03", "ev_2026_04"]));
+}
+
+#[test]
+fn an_index_that_only_the_newest_partition_has_is_no_siblings() {
+    let Some(kept) = Kept::new("traits_index_own", &[TRAITS, LEAF], RULE) else { return };
+    kept.sql(
+        "
+        create unique index own_2 on ev_0 (app, id, \"at Time\");
+        alter table ev_0 replica identity using index own_2",
+    );
+    let said = kept.run("create --yes --as-of 2026-03-15");
+    said.expect(0, &["replica identity: its primary key; the newest partition's index is its own"]);
+    assert_eq!(kept.identities()[0], "ev_2026_02 d");
+}
+
 #[test]
 fn the_rules_own_storage_goes_first() {
     let rule =
