@@ -16,7 +16,7 @@ use crate::runbook::partition::LEDGER_TABLE;
 use crate::sql::self_name;
 
 /// Longest wait for a lock while looking.
-const LOOK_LOCK_TIMEOUT: &str = "10s";
+pub const LOOK_LOCK_TIMEOUT: &str = "10s";
 
 /// The server's clock, and its ledger of partitions that are to leave or have left.
 pub fn ledger(session: &mut Session) -> Result<(DateTime<Utc>, Ledger)> {

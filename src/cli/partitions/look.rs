@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::catalog::Catalog;
 use crate::model::suggest::nearest;
 use crate::pg::session::Session;
-use crate::pg::{catalog, partitions, server};
+use crate::pg::{catalog, default_rows, partitions, server};
 use crate::planner::Planned;
 use crate::planner::partition::rule::{resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
@@ -126,7 +126,13 @@ pub fn plan(
         }
         Some(_) | None => None,
     };
-    let answers = Answers { traits, default_in_the_way };
+    let default_rows = match &questions.default_rows {
+        Some(question) if default_in_the_way.is_some() => {
+            Some(default_rows::look(session, question)?)
+        }
+        Some(_) | None => None,
+    };
+    let answers = Answers { traits, default_in_the_way, default_rows };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }
 

@@ -13,6 +13,7 @@ use super::Planned;
 use super::index::finalize_step;
 use super::steps::Frame;
 use crate::model::catalog::Catalog;
+use crate::model::default_rows::{DefaultQuestion, DefaultRows};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::traits::Traits;
@@ -22,6 +23,7 @@ use crate::runbook::partition::Hazard;
 use crate::runbook::{Runbook, Stage};
 
 mod create;
+mod default;
 mod expire;
 pub mod health;
 pub mod members;
@@ -79,6 +81,8 @@ pub struct Questions {
     pub traits: Option<(QualifiedName, QualifiedName)>,
     /// Whether all rows of the DEFAULT partition meet a condition.
     pub default: Option<(QualifiedName, String)>,
+    /// What else to ask about it if they do not.
+    pub default_rows: Option<DefaultQuestion>,
 }
 
 /// The answers.
@@ -88,6 +92,8 @@ pub struct Answers {
     pub traits: BTreeMap<QualifiedName, Traits>,
     /// The size in bytes of a DEFAULT partition that holds rows of partitions to be created.
     pub default_in_the_way: Option<u64>,
+    /// What is known of it.
+    pub default_rows: Option<DefaultRows>,
 }
 
 /// What to ask for a rule.

@@ -1,6 +1,7 @@
 //! A partition that comes back from its archive.
 
-use super::create::{list_values, outside};
+use super::create::list_values;
+use super::default::outside;
 use super::members::members;
 use super::rule::{Rule, Scheme};
 use super::{Plan, Questions, Restoration};
@@ -42,7 +43,7 @@ pub fn questions(
     let template = catalog.partitions(table).next().map_or(table, |(name, _)| name);
     let traits = Some((table.clone(), template.clone()));
     let default = default_and_condition(rule, catalog, restoration)?;
-    Ok(Questions { traits, default })
+    Ok(Questions { traits, default, ..Questions::default() })
 }
 
 /// The DEFAULT partition, and what its rows must meet to let the partition in without being read
