@@ -44,6 +44,7 @@ pub fn run(
         PartitionAction::PrepareLedger
         | PartitionAction::Create(_)
         | PartitionAction::CreateFromDefault { .. }
+        | PartitionAction::PromoteDefault(_)
         | PartitionAction::Analyze { .. }
         | PartitionAction::AddProof { .. }
         | PartitionAction::ValidateProof { .. }

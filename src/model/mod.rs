@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod calendar;
 pub mod catalog;
+pub mod default_rows;
 pub mod finding;
 pub mod foreign;
 pub mod ident;

@@ -196,6 +196,12 @@ impl KeyType {
         Some(point).filter(|point| self.print(*point).as_deref() == Some(text))
     }
 
+    /// Reads a value as PostgreSQL prints it under `TimeZone=UTC` and `DateStyle=ISO`; `None` for
+    /// an infinity, and outside the years 1 to 9999.
+    pub fn read_value(self, text: &str) -> Option<Point> {
+        self.read(text)
+    }
+
     /// Reads one value of a bound: MINVALUE, MAXVALUE, a bare number, or a value in quotes. What is
     /// read can be printed.
     fn read_limit(self, value: &str) -> Result<Limit, String> {

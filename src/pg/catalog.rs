@@ -28,7 +28,8 @@ pub fn snapshot(session: &mut Session, version_num: u32, history: History) -> Re
     snapshot_of(session, version_num, history, Extent::All)
 }
 
-/// The same without indexes and `not_null`, which partitions as such have nothing to do with.
+/// The same without indexes and, but for partitioned tables, `not_null`: partitions as such have
+/// nothing to do with them.
 pub fn relations_only(session: &mut Session, version_num: u32) -> Result<Catalog> {
     snapshot_of(session, version_num, History::default(), Extent::Relations)
 }

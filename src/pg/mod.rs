@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod catalog;
 pub mod connect;
+pub mod default_rows;
 pub mod failure;
 pub mod foreign;
 pub mod partitions;

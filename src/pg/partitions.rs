@@ -16,7 +16,7 @@ use crate::runbook::partition::LEDGER_TABLE;
 use crate::sql::self_name;
 
 /// Longest wait for a lock while looking.
-const LOOK_LOCK_TIMEOUT: &str = "10s";
+pub const LOOK_LOCK_TIMEOUT: &str = "10s";
 /// The same for sizes, which can wait until another day.
 const SIZE_LOCK_TIMEOUT: &str = "1s";
 /// Partitions up to this size are analyzed in some milliseconds; larger ones are autovacuum's.

@@ -13,6 +13,7 @@ use crate::model::lock::LockMode;
 use crate::model::units::Millis;
 
 pub mod action;
+pub mod default;
 pub mod history;
 pub mod partition;
 pub mod print;

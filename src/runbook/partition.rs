@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::action::Script;
+use super::default::Promotion;
 use super::traits;
 use crate::model::archive::Lineage;
 use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
@@ -15,6 +16,14 @@ pub const LEDGER_TABLE: &str = "pgtune_state.partition_ledger";
 
 /// Checks that prove a DEFAULT partition empty of a range begin like this.
 pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
+
+/// Checks that prove that all rows of a table fit a bound begin like this.
+pub const FIT_PREFIX: &str = "pgtune_all_rows_";
+
+/// Whether a check of this name is one of pgtune's proofs.
+pub fn is_proof(name: &Ident) -> bool {
+    [PROOF_PREFIX, FIT_PREFIX].iter().any(|prefix| name.as_str().starts_with(prefix))
+}
 
 /// One thing to do to a partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,12 +41,14 @@ pub enum PartitionAction {
         /// The condition that its rows meet.
         rows: String,
     },
+    /// Make the DEFAULT partition the one of a range that all its rows fit, and an empty one.
+    PromoteDefault(Box<Promotion>),
     /// `ANALYZE`, so that the planner knows new partitions are empty.
     Analyze {
         /// What to look at.
         tables: Vec<QualifiedName>,
     },
-    /// A check, not valid yet, that a DEFAULT partition holds no rows of a range.
+    /// A check, not valid yet, of which rows a DEFAULT partition holds.
     AddProof {
         /// The DEFAULT partition.
         table: QualifiedName,
@@ -168,6 +179,7 @@ impl PartitionAction {
             PartitionAction::CreateFromDefault { new, default, rows } => {
                 Script::own(new.sql_with_rows(default, rows))
             }
+            PartitionAction::PromoteDefault(promotion) => Script::own(promotion.sql()),
             PartitionAction::Analyze { tables } => {
                 Script::alone(format!("ANALYZE {}", list(tables)))
             }
@@ -256,6 +268,7 @@ impl PartitionAction {
             PartitionAction::PrepareLedger
             | PartitionAction::Create(_)
             | PartitionAction::CreateFromDefault { .. }
+            | PartitionAction::PromoteDefault(_)
             | PartitionAction::Analyze { .. }
             | PartitionAction::AddProof { .. }
             | PartitionAction::ValidateProof { .. }
@@ -289,6 +302,13 @@ impl PartitionAction {
             PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
                 vec![format!("create {} {}", new.name, new.bound)]
             }
+            PartitionAction::PromoteDefault(promotion) => {
+                let Promotion { default, name, bound, .. } = promotion.as_ref();
+                vec![
+                    format!("{default} becomes {name} {bound}"),
+                    format!("create {default} DEFAULT"),
+                ]
+            }
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
             PartitionAction::DropAttached { partitions, .. } => {
                 vec![format!("DROP TABLE {}", list(&names(partitions)))]
@@ -320,6 +340,7 @@ impl PartitionAction {
             | PartitionAction::NoteAttached { .. } => return None,
             PartitionAction::Create(_) => "create a partition and attach it",
             PartitionAction::CreateFromDefault { .. } => "create a partition with rows of DEFAULT",
+            PartitionAction::PromoteDefault(_) => "make DEFAULT a partition, and a new one",
             PartitionAction::Analyze { .. } => "analyze new partitions",
             PartitionAction::AddProof { .. } => "add a check to the DEFAULT partition, not valid",
             PartitionAction::ValidateProof { .. } => "validate a check",
@@ -341,6 +362,9 @@ impl PartitionAction {
             PartitionAction::Create(new) => format!("create {}", new.name),
             PartitionAction::CreateFromDefault { new, default, .. } => {
                 format!("create {} with rows of {default}", new.name)
+            }
+            PartitionAction::PromoteDefault(promotion) => {
+                format!("make {} the partition {}", promotion.default, promotion.name)
             }
             PartitionAction::Analyze { tables } => format!("analyze {}", some(tables)),
             PartitionAction::AddProof { table, .. } => format!("add a check to {table}"),
@@ -376,6 +400,7 @@ impl PartitionAction {
             PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
                 new.apply(catalog);
             }
+            PartitionAction::PromoteDefault(promotion) => promotion.apply(catalog),
             PartitionAction::Analyze { tables } => {
                 for table in tables {
                     with(catalog, table, |relation| relation.estimated_rows = Some(0));
@@ -486,7 +511,7 @@ impl NewPartition {
         sql
     }
 
-    fn apply(&self, catalog: &mut Catalog) {
+    pub(super) fn apply(&self, catalog: &mut Catalog) {
         let partition_of = |parent: &QualifiedName, bound: String| {
             Some(Partition { parent: parent.clone(), bound, detach_pending: false })
         };

@@ -293,6 +293,7 @@ impl Outcome {
             Some(Action::Partition(action)) => match action {
                 PartitionAction::Create(_)
                 | PartitionAction::CreateFromDefault { .. }
+                | PartitionAction::PromoteDefault(_)
                 | PartitionAction::Restore { .. } => self.created += 1,
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),

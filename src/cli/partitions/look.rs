@@ -10,7 +10,7 @@ use crate::model::ident::QualifiedName;
 use crate::model::suggest::nearest;
 use crate::model::units::Millis;
 use crate::pg::session::Session;
-use crate::pg::{catalog, partitions, server, watch};
+use crate::pg::{catalog, default_rows, partitions, server, watch};
 use crate::planner::Planned;
 use crate::planner::partition::rule::{resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
@@ -133,7 +133,13 @@ pub fn plan(
         false => Vec::new(),
     };
     let to_analyze = partitions::to_analyze(session, &questions.unanalyzed)?;
-    let answers = Answers { traits, default_in_the_way, long_users, to_analyze };
+    let default_rows = match &questions.default_rows {
+        Some(question) if default_in_the_way.is_some() => {
+            Some(default_rows::look(session, question)?)
+        }
+        Some(_) | None => None,
+    };
+    let answers = Answers { traits, default_in_the_way, default_rows, long_users, to_analyze };
     Ok(partition::plan(&rule, &sight.catalog, &answers, &moment, job.scope))
 }
 

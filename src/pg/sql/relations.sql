@@ -1,7 +1,7 @@
 -- Tables, partitioned tables, materialized views and foreign tables, with their place in a
 -- partition tree. Sizes are relpages: the real size would need a lock on every table. So would the
 -- bounds, if pg_get_expr were told whose they are; they name no column. Columns that are NOT NULL
--- are told where $1 asks for them: they take half of the time.
+-- are told of partitioned tables, and of all where $1 asks: they take half of the time.
 select
   n.nspname::text,
   c.relname::text,
@@ -28,7 +28,8 @@ left join pg_namespace pn on pn.oid = pc.relnamespace
 left join (
   select attrelid, array_agg(attname::text order by attnum) as not_null
     from pg_attribute
-   where $1 and attnotnull and attnum > 0 and not attisdropped
+   where ($1 or attrelid in (select partrelid from pg_partitioned_table))
+     and attnotnull and attnum > 0 and not attisdropped
    group by attrelid
 ) as columns on columns.attrelid = c.oid
 left join (

@@ -1,14 +1,15 @@
-//! Partitions that are missing: which, under which names, and how a DEFAULT partition lets them in.
+//! Partitions that are missing: which, and under which names.
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 
 use super::analyze::never_analyzed;
+use super::default::{list_proof, outside, region};
 use super::health::expired;
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
 use super::{Plan, Questions};
-use crate::model::catalog::{Catalog, Relation, RelationKind};
+use crate::model::catalog::{Catalog, RelationKind};
+use crate::model::default_rows::DefaultQuestion;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, MAX_IDENT_BYTES, QualifiedName, literal, truncate};
 use crate::model::lock::LockMode;
@@ -19,20 +20,19 @@ use crate::planner::names::is_free;
 use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{Below, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound};
+use crate::runbook::partition::{Below, NewPartition, PartitionAction, hash_bound};
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
-/// A DEFAULT partition up to this size is read in some milliseconds.
-const MOVED_BYTES_MAX: u64 = 8 << 20;
 /// How many names are tried where the usual one is taken by a sibling.
 const NAMES_MAX: u32 = 9;
 
 /// A partition that is to be there.
-struct Missing {
-    bound: String,
+pub(super) struct Missing {
+    /// `FOR VALUES …`
+    pub bound: String,
     /// The usual name, without schema.
-    name: Ident,
+    pub name: Ident,
 }
 
 /// What must be known of the database to create what is missing.
@@ -47,7 +47,10 @@ pub fn questions(
             let members = members(catalog, rule, range)?;
             let bounds = missing_ranges(rule, range, &members, now)?;
             if let (Some((default, _)), Some(region)) = (members.default, region(&bounds)) {
+                let (parent, column) = (rule.table.clone(), range.column.clone());
                 questions.default = Some((default.clone(), outside(range, region)));
+                let default = default.clone();
+                questions.default_rows = Some(DefaultQuestion { parent, default, column });
             }
             let point = range.key_type.point_at(now, range.zone);
             questions.long_users =
@@ -106,69 +109,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// The missing ranges, once a DEFAULT partition is proven to hold none of their rows.
-    fn prepare_ranges(&mut self, range: &Range) -> Result<Vec<Missing>, Finding> {
-        let members = members(&self.catalog, self.rule, range)?;
-        let bounds = missing_ranges(self.rule, range, &members, self.moment.now)?;
-        let default = members.default.map(|(name, relation)| (name.clone(), relation.clone()));
-        if let (Some((name, relation)), Some(region)) = (default, region(&bounds)) {
-            if self.moves_rows(&relation) {
-                return self.move_out(range, &name, &bounds);
-            }
-            self.prove(&name, &relation, &outside(range, region))?;
-        }
-        bounds.iter().map(|bound| self.missing(range, bound)).collect()
-    }
-
-    /// Whether rows in a DEFAULT partition are moved to where they belong: where that takes some
-    /// milliseconds, and deletes nothing elsewhere.
-    fn moves_rows(&self, default: &Relation) -> bool {
-        let table = &self.catalog.relations[&self.rule.table];
-        let small = self.answers.default_in_the_way.is_some_and(|bytes| bytes <= MOVED_BYTES_MAX);
-        let plain = default.kind == RelationKind::Table && self.rule.written.hash.is_none();
-        small && plain && table.referenced_by.is_empty() && default.referenced_by.is_empty()
-    }
-
-    /// Creates the missing partitions with the rows of the DEFAULT partition that belong there,
-    /// each in one transaction. Nothing is left to create afterwards.
-    fn move_out(
-        &mut self,
-        range: &Range,
-        default: &QualifiedName,
-        bounds: &[RangeBound],
-    ) -> Result<Vec<Missing>, Finding> {
-        self.drop_proofs();
-        let (mut created, mut steps) = (Vec::new(), Vec::new());
-        for bound in bounds {
-            let new = self.new_partition(&self.missing(range, bound)?, &created)?;
-            created.push(new.name.clone());
-            let rows = format!("NOT ({})", outside(range, (bound.lower(), bound.upper())));
-            let locks = vec![
-                lock(LockMode::ShareUpdateExclusive, &new.parent),
-                lock(LockMode::AccessExclusive, default),
-            ];
-            let (new, default) = (Box::new(new), default.clone());
-            let action = PartitionAction::CreateFromDefault { new, default, rows };
-            steps.push(self.frame.short(Action::Partition(action), locks));
-        }
-        let count = plural(steps.len(), "partition", "partitions");
-        self.push(self.stage(&format!("create {count} with their rows in DEFAULT"), steps));
-        self.analyze(created);
-        Ok(Vec::new())
-    }
-
-    /// The missing lists, in the same way.
-    fn prepare_lists(&mut self) -> Result<Vec<Missing>, Finding> {
-        let missing = missing_lists(&self.catalog, self.rule);
-        let proof = list_proof(self.rule, &self.catalog, &missing);
-        let proof = proof.map(|(name, relation, text)| (name.clone(), relation.clone(), text));
-        if let Some((name, relation, condition)) = proof {
-            self.prove(&name, &relation, &condition)?;
-        }
-        Ok(missing)
-    }
-
-    fn missing(&self, range: &Range, bound: &RangeBound) -> Result<Missing, Finding> {
+    pub(super) fn missing(&self, range: &Range, bound: &RangeBound) -> Result<Missing, Finding> {
         let start = match bound.lower() {
             Limit::At(point) => range.pattern.render(&self.rule.table.name, &range.grid, point),
             Limit::Min | Limit::MinusInfinity | Limit::Infinity | Limit::Max => None,
@@ -177,58 +118,8 @@ impl Plan<'_> {
         Ok(Missing { bound: bound.to_string(), name })
     }
 
-    fn error(&self, check: &str, message: String) -> Finding {
+    pub(super) fn error(&self, check: &str, message: String) -> Finding {
         Finding::new(check, Severity::Error, self.rule.table.to_string(), message)
-    }
-
-    /// ATTACH takes ACCESS EXCLUSIVE on the DEFAULT partition and reads all of it, unless a check
-    /// proves that it holds no row of the new one (manual, ALTER TABLE, ATTACH PARTITION). The
-    /// check is validated while others go on writing.
-    pub(super) fn prove(
-        &mut self,
-        default: &QualifiedName,
-        relation: &Relation,
-        condition: &str,
-    ) -> Result<(), Finding> {
-        if self.answers.default_in_the_way.is_some() {
-            let message = format!("{default} holds rows of partitions that are to be created");
-            return Err(self.error("default-holds-rows", message).help(format!(
-                "move them: those for which not ({condition}); see docs/partitions.md"
-            )));
-        }
-        let name = proof_name(condition);
-        let check = relation.checks.iter().find(|check| check.name == name);
-        let table = default.clone();
-        let mut steps = Vec::new();
-        if check.is_none() {
-            let (table, name, condition) = (table.clone(), name.clone(), condition.to_string());
-            let action = PartitionAction::AddProof { table, name, condition };
-            let locks = vec![lock(LockMode::AccessExclusive, default)];
-            steps.push(self.frame.short(Action::Partition(action), locks));
-        }
-        if check.is_none_or(|check| !check.valid) {
-            let action = PartitionAction::ValidateProof { table, name };
-            let locks = vec![lock(LockMode::ShareUpdateExclusive, default)];
-            steps.push(self.frame.patient(Action::Partition(action), locks));
-        }
-        self.push(self.stage("prove that the DEFAULT partition holds no such rows", steps));
-        Ok(())
-    }
-
-    /// Proofs whose work is done, also those of a run that was stopped.
-    pub(super) fn drop_proofs(&mut self) {
-        let mut steps = Vec::new();
-        for (table, relation) in self.catalog.partitions(&self.rule.table) {
-            let proofs =
-                relation.checks.iter().filter(|c| c.name.as_str().starts_with(PROOF_PREFIX));
-            for check in proofs {
-                let (table, name) = (table.clone(), check.name.clone());
-                let locks = vec![lock(LockMode::AccessExclusive, &table)];
-                let action = Action::Partition(PartitionAction::DropProof { table, name });
-                steps.push(self.frame.short(action, locks));
-            }
-        }
-        self.push(self.stage("drop the proof", steps));
     }
 
     fn create_step(&self, new: NewPartition) -> Step {
@@ -242,7 +133,7 @@ impl Plan<'_> {
         Step { note, ..self.frame.short(action, locks) }
     }
 
-    fn new_partition(
+    pub(super) fn new_partition(
         &self,
         missing: &Missing,
         created: &[QualifiedName],
@@ -284,7 +175,7 @@ impl Plan<'_> {
     }
 
     /// The usual name, or one with a number where a sibling has it: a period may be cut in two.
-    fn free_name(
+    pub(super) fn free_name(
         &self,
         usual: &Ident,
         created: &[QualifiedName],
@@ -320,7 +211,7 @@ fn own_identity(traits: &Traits) -> String {
     .to_string()
 }
 
-fn with_suffix(name: &Ident, suffix: &str) -> Ident {
+pub(super) fn with_suffix(name: &Ident, suffix: &str) -> Ident {
     let kept = truncate(name.as_str(), MAX_IDENT_BYTES - suffix.len());
     Ident::new(format!("{kept}{suffix}")).expect("it was cut to fit")
 }
@@ -333,7 +224,7 @@ fn with_label(name: &Ident, remainder: u32) -> Ident {
 /// The bounds that the rule wants and that are not there, oldest first.
 ///
 /// A set that ran out is continued where it ended, as far as rows are kept.
-fn missing_ranges(
+pub(super) fn missing_ranges(
     rule: &Rule<'_>,
     range: &Range,
     members: &Members<'_>,
@@ -384,25 +275,6 @@ fn cut(
     Ok(())
 }
 
-/// From the first lower to the last upper limit.
-fn region(bounds: &[RangeBound]) -> Option<(Limit, Limit)> {
-    Some((bounds.first()?.lower(), bounds.last()?.upper()))
-}
-
-/// What holds for rows outside of a region.
-pub(super) fn outside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
-    let column = &range.column;
-    let value = |limit| range.key_type.print_limit(limit).unwrap_or_default();
-    format!("{column} IS NULL OR {column} < {} OR {column} >= {}", value(lower), value(upper))
-}
-
-/// A check of this name says just this.
-fn proof_name(condition: &str) -> Ident {
-    let digest = Sha256::digest(condition);
-    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ident::new(format!("{PROOF_PREFIX}{hex}")).expect("letters and digits")
-}
-
 fn missing_remainders(
     catalog: &Catalog,
     rule: &Rule<'_>,
@@ -435,7 +307,7 @@ pub fn missing_count(rule: &Rule<'_>, catalog: &Catalog) -> Result<usize, Findin
 }
 
 /// A list is there when some partition has all of its values.
-fn missing_lists(catalog: &Catalog, rule: &Rule<'_>) -> Vec<Missing> {
+pub(super) fn missing_lists(catalog: &Catalog, rule: &Rule<'_>) -> Vec<Missing> {
     let partitions: Vec<Vec<String>> = catalog
         .partitions(&rule.table)
         .filter_map(|(_, relation)| Some(list_values(&relation.partition_of.as_ref()?.bound)))
@@ -451,26 +323,6 @@ fn missing_lists(catalog: &Catalog, rule: &Rule<'_>) -> Vec<Missing> {
             Some(Missing { bound, name: Ident::new(name.as_str()).ok()? })
         })
         .collect()
-}
-
-/// The DEFAULT partition that lists come out of, and what holds for rows in none of them; `None`
-/// also where the key is an expression. There, and for a boolean key, whose comparisons PostgreSQL
-/// rewrites before it proves anything, the server reads the DEFAULT partition.
-fn list_proof<'a>(
-    rule: &Rule<'_>,
-    catalog: &'a Catalog,
-    missing: &[Missing],
-) -> Option<(&'a QualifiedName, &'a Relation, String)> {
-    let (table, parent) = catalog.relations.get_key_value(&rule.table)?;
-    let (default, relation) = catalog.default_partition(table)?;
-    let (column, _) = parent.key_columns.first()?;
-    let column = Ident::new(column.as_str()).ok()?;
-    let lists: Vec<&str> = missing
-        .iter()
-        .filter_map(|one| one.bound.strip_prefix("FOR VALUES IN (")?.strip_suffix(')'))
-        .collect();
-    let condition = format!("{column} IS NULL OR {column} NOT IN ({})", lists.join(", "));
-    (!lists.is_empty()).then_some((default, relation, condition))
 }
 
 /// The values of `FOR VALUES IN ('de', 'fr', 7)` without quotes.

@@ -131,7 +131,7 @@ impl Plan<'_> {
             return;
         }
         self.push(self.stage("prepare the ledger", self.ledger_steps()));
-        let locks = self.exclusive_locks(leaving);
+        let locks = self.locks_of_leaving(leaving);
         let parent = self.rule.table.clone();
         let action =
             PartitionAction::DropAttached { parent, partitions: self.with_bounds(leaving) };
@@ -258,22 +258,19 @@ impl Plan<'_> {
 
     /// At once, under ACCESS EXCLUSIVE for a moment.
     fn detach(&self, partitions: &[QualifiedName]) -> Step {
-        let locks = self.exclusive_locks(partitions);
+        let locks = self.locks_of_leaving(partitions);
         let (parent, partitions) = (self.rule.table.clone(), partitions.to_vec());
         let action = PartitionAction::Detach { parent, partitions };
         self.frame.short(Action::Partition(action), locks)
     }
 
     /// What taking partitions away without CONCURRENTLY locks.
-    fn exclusive_locks(&self, partitions: &[QualifiedName]) -> Vec<Lock> {
+    fn locks_of_leaving(&self, partitions: &[QualifiedName]) -> Vec<Lock> {
         let parent = &self.rule.table;
-        let references = self.catalog.relations[parent].references.iter();
-        let default = self.catalog.default_partition(parent);
-        let exclusive = [parent].into_iter().chain(default.map(|(name, _)| name)).chain(partitions);
-        let mut locks: Vec<Lock> =
-            exclusive.map(|table| lock(LockMode::AccessExclusive, table)).collect();
-        locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
-        locks
+        let default = self.catalog.default_partition(parent).map(|(name, _)| name);
+        let tables: Vec<&QualifiedName> =
+            [parent].into_iter().chain(default).chain(partitions).collect();
+        self.exclusive_locks(&tables)
     }
 
     /// A table that somebody attached again has not left: when it leaves, its grace begins anew.

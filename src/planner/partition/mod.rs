@@ -13,6 +13,7 @@ use super::Planned;
 use super::index::finalize_step;
 use super::steps::Frame;
 use crate::model::catalog::Catalog;
+use crate::model::default_rows::{DefaultQuestion, DefaultRows};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::traits::Traits;
@@ -23,6 +24,7 @@ use crate::runbook::{Runbook, Stage};
 
 mod analyze;
 mod create;
+mod default;
 mod expire;
 pub mod health;
 pub mod members;
@@ -84,6 +86,8 @@ pub struct Questions {
     pub long_users: bool,
     /// Partitions in use that were never analyzed: which of them hold little, and may be.
     pub unanalyzed: Vec<QualifiedName>,
+    /// What else to ask about it if they do not.
+    pub default_rows: Option<DefaultQuestion>,
 }
 
 /// The answers.
@@ -97,6 +101,8 @@ pub struct Answers {
     pub long_users: Vec<String>,
     /// Partitions that hold little and were never analyzed.
     pub to_analyze: Vec<QualifiedName>,
+    /// What is known of it.
+    pub default_rows: Option<DefaultRows>,
 }
 
 /// What to ask for a rule.

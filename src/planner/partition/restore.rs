@@ -1,6 +1,7 @@
 //! A partition that comes back from its archive.
 
-use super::create::{list_values, outside};
+use super::create::list_values;
+use super::default::outside;
 use super::members::members;
 use super::rule::{Rule, Scheme};
 use super::{Plan, Questions, Restoration};

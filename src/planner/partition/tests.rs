@@ -10,6 +10,7 @@ use super::rule::resolve;
 use super::{Answers, Moment, Scope, plan, questions};
 use crate::model::calendar::{Interval, Span};
 use crate::model::catalog::{Catalog, Partition, Relation, RelationKind};
+use crate::model::default_rows::DefaultRows;
 use crate::model::finding::{Severity, has_errors};
 use crate::model::ident::{Ident, QualifiedName, parse_name};
 use crate::model::ledger::RetiredProgress;
@@ -215,6 +216,95 @@ fn a_default_partition_is_proven_empty_first() {
             "analyze public.t_2026_01 and 1 more",
         ]
     );
+}
+
+/// A catalog with a DEFAULT partition behind [`MONTHS`], and a plan for the rows it holds.
+fn planned_beside_default(
+    change: impl Fn(&mut PartitionRule, &mut Catalog),
+    bytes: u64,
+    (first, last): (&str, &str),
+) -> Planned {
+    let mut catalog = timestamptz(&[MONTHS[0], MONTHS[1], "DEFAULT"]);
+    let mut rule = PartitionRule { ahead: 1, ..rule() };
+    change(&mut rule, &mut catalog);
+    let resolved = resolve(&rule, &catalog).unwrap();
+    let rows = DefaultRows {
+        first: Some(first.to_string()),
+        last: Some(last.to_string()),
+        has_nulls: first.is_empty(),
+        ..DefaultRows::default()
+    };
+    let answers =
+        Answers { default_in_the_way: Some(bytes), default_rows: Some(rows), ..Answers::default() };
+    let now = at("2026-03-20T00:00:00Z");
+    let allowed = BTreeSet::new();
+    let moment = Moment { now, clock: now, limits: &Limits::default(), allowed: &allowed };
+    plan(&resolved, &catalog, &answers, &moment, Scope::Rotate)
+}
+
+const MEGABYTE: u64 = 1 << 20;
+/// Rows behind the last partition, up to now.
+const BEHIND: (&str, &str) = ("2026-02-03 10:00:00+00", "2026-03-19 12:00:00+00");
+
+#[test]
+fn a_few_rows_in_default_move() {
+    let planned = planned_beside_default(|_, _| {}, 8 * MEGABYTE, BEHIND);
+    let steps = steps(&planned);
+    assert_eq!(steps[0], "create public.t_2026_01 with rows of public.odd_2");
+    assert_eq!(steps.len(), 5, "{steps:?}");
+    let title = &planned.runbook.stages[0].title;
+    assert_eq!(title, "public.t: create 4 partitions with their rows in DEFAULT (8.0 MB)");
+}
+
+#[test]
+fn many_in_one_free_range_stay_and_their_table_becomes_the_partition() {
+    let large = 8 * MEGABYTE + 1;
+    let planned = planned_beside_default(|_, _| {}, large, BEHIND);
+    assert_eq!(
+        steps(&planned),
+        [
+            "add a check to public.odd_2",
+            "validate the check on public.odd_2",
+            "make public.odd_2 the partition public.t_2026_01",
+            "add a check to public.odd_2",
+            "validate the check on public.odd_2",
+            "create public.t_2026_04",
+            "drop the check on public.odd_2",
+            "analyze public.t_2026_04",
+        ]
+    );
+    let bounds: Vec<String> = actions(&planned)
+        .filter_map(|action| {
+            let Action::Partition(PartitionAction::PromoteDefault(one)) = action else {
+                return None;
+            };
+            Some(one.bound.clone())
+        })
+        .collect();
+    // From the last partition on, without a gap, up to the end of the present period.
+    let bound = "FOR VALUES FROM ('2026-01-15 00:00:00+00') TO ('2026-04-01 00:00:00+00')";
+    assert_eq!(bounds, [bound]);
+    assert!(planned.runbook.stages[1].look_again);
+    // A rule with HASH below has no small move, and takes the same way.
+    let hash = |rule: &mut PartitionRule, _: &mut Catalog| {
+        rule.hash = Some(HashBelow { columns: vec!["k".into()], modulus: 2 });
+    };
+    let planned = planned_beside_default(hash, MEGABYTE, BEHIND);
+    assert_eq!(steps(&planned)[2], "make public.odd_2 the partition public.t_2026_01");
+}
+
+#[test]
+fn a_foreign_key_to_the_table_is_said_first() {
+    let pointed = |_: &mut PartitionRule, catalog: &mut Catalog| {
+        let table = catalog.relations.get_mut(&name("public.t")).unwrap();
+        table.referenced_by.push(name("public.from_here"));
+    };
+    for bytes in [MEGABYTE, 100 * MEGABYTE] {
+        let planned = planned_beside_default(pointed, bytes, BEHIND);
+        let message = &planned.findings[0].message;
+        assert!(message.ends_with("a foreign key of public.from_here points at it"), "{message}");
+        assert!(planned.runbook.is_empty());
+    }
 }
 
 #[test]

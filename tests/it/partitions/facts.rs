@@ -75,3 +75,66 @@ fn a_lock_timeout_leaves_a_detach_pending() {
         and contype = 'c'";
     assert_eq!(count(&mut client, checks), 1);
 }
+
+/// What a statement makes the server say at DEBUG1 about constraints.
+fn proven(client: &mut Client, statement: &str) -> Vec<String> {
+    let path = server().unwrap().folder.join("log");
+    let before = std::fs::metadata(&path).unwrap().len();
+    let database: String = client.query_one("select current_database()", &[]).unwrap().get(0);
+    client.batch_execute("set log_min_messages = debug1").unwrap();
+    client.batch_execute(statement).unwrap_or_else(|e| panic!("{statement}: {e:?}"));
+    client.batch_execute("reset log_min_messages").unwrap();
+    let log = std::fs::read_to_string(path).unwrap();
+    // Other tests write to the log as well: the tables' names are this database's own.
+    let lines = log[before as usize..].lines().filter_map(|line| line.split_once("DEBUG:  "));
+    let told = lines.map(|(_, said)| said.to_string());
+    told.filter(|said| said.contains(&format!("\"{database}"))).collect()
+}
+
+/// A table named like the database, with a DEFAULT partition, a foreign key and two columns in its
+/// key.
+fn with_default(test: &str) -> Option<(Database, String)> {
+    let database = Database::create(test)?;
+    let name = database.url.rsplit_once('/').unwrap().1.to_string();
+    let table = format!(
+        "create table app (id int primary key);
+         insert into app values (1), (2);
+         create table {name} (k date not null, v int not null references app, primary key (k, v))
+           partition by range (k, v);
+         create table {name}_a partition of {name}
+           for values from ('2026-01-01', minvalue) to ('2026-02-01', minvalue);
+         create table {name}_d partition of {name} default;
+         insert into {name} values ('2026-03-05', 1), ('2026-04-05', 2)"
+    );
+    database.connect().batch_execute(&table).unwrap();
+    Some((database, name))
+}
+
+#[test]
+fn a_default_partition_comes_back_as_another_unread_and_keeps_its_foreign_keys() {
+    let Some((database, name)) = with_default("fact_promote") else { return };
+    let mut client = database.connect();
+    let check = format!(
+        "alter table {name}_d add constraint fits
+           check (k is not null and k >= '2026-03-01' and k < '2026-05-01')"
+    );
+    client.batch_execute(&check).unwrap();
+    client.batch_execute(&format!("alter table {name} detach partition {name}_d")).unwrap();
+    let attach = format!(
+        "alter table {name} attach partition {name}_d
+           for values from ('2026-03-01', minvalue) to ('2026-05-01', minvalue)"
+    );
+    let implied =
+        format!("partition constraint for table \"{name}_d\" is implied by existing constraints");
+    assert_eq!(proven(&mut client, &attach), [implied]);
+    // The foreign key is the parent's again, and nothing was validated.
+    let adopted = "select count(*) from pg_constraint where contype = 'f' and conparentid <> 0
+        and convalidated and conrelid::regclass::text like '%\\_d'";
+    assert_eq!(count(&mut client, adopted), 1);
+    // Without the check it is read.
+    let again = format!(
+        "alter table {name} detach partition {name}_d;
+         alter table {name}_d drop constraint fits; {attach}"
+    );
+    assert_eq!(proven(&mut client, &again), [format!("verifying table \"{name}_d\"")]);
+}

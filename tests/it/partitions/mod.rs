@@ -19,6 +19,7 @@ mod stalls;
 mod sweep;
 mod together;
 mod traits;
+mod ways_out;
 
 /// What takes rows out of reach.
 const ALLOWED: &[&str] = &["--allow", "detach-partition", "--allow", "drop-partition"];
