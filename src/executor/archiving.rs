@@ -1,9 +1,11 @@
-//! Steps that are more than SQL: archiving a table, dropping what is archived, restoring it.
+//! Steps that are more than SQL: archiving a table, dropping what is archived, restoring it, and
+//! copying a DEFAULT partition.
 //!
 //! Each looks first how far an earlier try came, so that it can be run again after any stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::copying;
 use crate::archive::manifest::{Manifest, archive_name, manifest_file};
 use crate::archive::store::Store;
 use crate::archive::{self, Progress, Source};
@@ -41,10 +43,10 @@ pub fn run(
         }
         PartitionAction::DropArchived { table } => drop_archived(session, table, tools),
         PartitionAction::Restore { new, archive } => restore(session, new, archive, tools),
+        PartitionAction::Default(action) => copying::run(session, action, tools)?,
         PartitionAction::PrepareLedger
         | PartitionAction::Create(_)
         | PartitionAction::CreateFromDefault { .. }
-        | PartitionAction::PromoteDefault(_)
         | PartitionAction::Analyze { .. }
         | PartitionAction::AddProof { .. }
         | PartitionAction::ValidateProof { .. }
@@ -84,17 +86,17 @@ impl<'a> Tools<'a> {
     }
 
     /// Begins a transaction whose locks others do not queue behind for long.
-    fn begin(&self, session: &mut Session) -> Result<()> {
+    pub(super) fn begin(&self, session: &mut Session) -> Result<()> {
         run_sql(session, &format!("BEGIN; SET LOCAL lock_timeout = '{}'", self.lock_timeout))
     }
 }
 
 /// Timeouts of the step before must not hold here.
-fn forget_settings(session: &mut Session) -> Result<()> {
+pub(super) fn forget_settings(session: &mut Session) -> Result<()> {
     session.apply_settings(&[]).map_err(|failure| failure.explain("cannot reset the session"))
 }
 
-fn run_sql(session: &mut Session, sql: &str) -> Result<()> {
+pub(super) fn run_sql(session: &mut Session, sql: &str) -> Result<()> {
     session.run(sql).map_err(|failure| failure.explain("cannot go on"))
 }
 

@@ -19,6 +19,7 @@ use crate::runbook::print::step_name;
 use crate::runbook::{Stage, Step, Waiting};
 
 mod archiving;
+mod copying;
 pub mod event;
 mod explain;
 mod lanes;

@@ -1,5 +1,6 @@
 //! Asks a DEFAULT partition about rows that belong to partitions to be created.
 
+use postgres::Row;
 use postgres::types::Type;
 
 use super::failure::Failure;
@@ -8,6 +9,7 @@ use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::default_rows::{DefaultQuestion, DefaultRows};
 use crate::model::ident::Ident;
+use crate::runbook::swap::{COPY_TRIGGER, changes_of, copy_of, noted_columns};
 
 /// Looks into the DEFAULT partition: by an index on the column where there is one, else by reading
 /// all of it, while others go on.
@@ -20,27 +22,75 @@ pub fn look(session: &mut Session, question: &DefaultQuestion) -> Result<Default
          SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL row_security = off"
     );
     session.run(&begin).map_err(explain)?;
-    let rows = session.query(&span_sql(question), &[]);
-    let own =
-        session.query(include_str!("sql/default_rows.sql"), &[(&default.to_string(), Type::TEXT)]);
+    let found = read(session, question);
     session.roll_back();
-    let (rows, own) = (rows.map_err(explain)?, own.map_err(explain)?);
-    let (Some(span), Some(own)) = (rows.first(), own.first()) else {
-        return Err(Error::new(Kind::Database, "the server said nothing"));
-    };
-    let triggers: Vec<String> = own.get(0);
-    let triggers: std::result::Result<Vec<Ident>, String> =
-        triggers.into_iter().map(Ident::new).collect();
+    let mut found = found.map_err(explain)??;
     let mut traits = traits(session, &[(parent.clone(), default.clone())])?;
+    found.traits = traits.remove(parent).unwrap_or_default();
+    Ok(found)
+}
+
+type Read<T> = std::result::Result<T, Failure>;
+
+fn read(session: &mut Session, question: &DefaultQuestion) -> Read<Result<DefaultRows>> {
+    // What was begun goes on wherever the rows lie.
+    let span = if question.has_copy { NO_SPAN.to_string() } else { span_sql(question) };
+    let rows = session.query(&span, &[])?;
+    let (default, parent) = (question.default.to_string(), question.parent.to_string());
+    let own = session.query(
+        include_str!("sql/default_rows.sql"),
+        &[(&default, Type::TEXT), (&parent, Type::TEXT), (&COPY_TRIGGER, Type::TEXT)],
+    )?;
+    let (Some(span), Some(own)) = (rows.first(), own.first()) else {
+        return Ok(Err(Error::new(Kind::Database, "the server said nothing")));
+    };
+    let mut found = match found(span, own) {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(error)),
+    };
+    if question.has_copy {
+        let copy = copy_of(&question.parent);
+        let changes = changes_of(&copy).to_string();
+        let noted: Vec<String> =
+            noted_columns(&found.key).iter().map(|c| c.as_str().to_string()).collect();
+        let rows = session.query(
+            include_str!("sql/default_copy.sql"),
+            &[
+                (&copy.to_string(), Type::TEXT),
+                (&default, Type::TEXT),
+                (&parent, Type::TEXT),
+                (&changes, Type::TEXT),
+                (&noted, Type::TEXT_ARRAY),
+                (&COPY_TRIGGER, Type::TEXT),
+            ],
+        )?;
+        found.copy_fits = rows.first().is_some_and(|row| row.get(0));
+    }
+    Ok(Ok(found))
+}
+
+fn found(span: &Row, own: &Row) -> Result<DefaultRows> {
+    let idents = |names: Vec<String>| {
+        let idents: std::result::Result<Vec<Ident>, String> =
+            names.into_iter().map(Ident::new).collect();
+        idents.map_err(|message| Error::new(Kind::Database, message))
+    };
+    let foreign_keys = serde_json::from_str(own.get(3))
+        .map_err(|error| Error::new(Kind::Bug, "cannot read foreign keys").caused_by(error))?;
     Ok(DefaultRows {
         first: span.get(0),
         last: span.get(1),
         has_nulls: span.get(2),
-        own_triggers: triggers.map_err(|message| Error::new(Kind::Database, message))?,
+        own_triggers: idents(own.get(0))?,
         is_published: own.get(1),
-        traits: traits.remove(parent).unwrap_or_default(),
+        key: idents(own.get(2))?,
+        foreign_keys,
+        ..DefaultRows::default()
     })
 }
+
+/// Where it does not matter where the rows lie.
+const NO_SPAN: &str = "SELECT NULL::text, NULL::text, false";
 
 /// `min` and `max` know no uuid before PostgreSQL 18.
 fn span_sql(DefaultQuestion { default, column, .. }: &DefaultQuestion) -> String {

@@ -1,10 +1,131 @@
-//! A DEFAULT partition that becomes another one: what is said to the server.
+//! What pgtune does to a DEFAULT partition that holds many rows of partitions to be created.
 
 use serde::{Deserialize, Serialize};
 
-use super::partition::NewPartition;
+use super::action::Script;
+use super::partition::{NewPartition, by_pgtune_alone};
+use super::swap::{Preparation, Swap, Takeover};
 use crate::model::catalog::{Catalog, Partition};
 use crate::model::ident::{Ident, QualifiedName};
+use crate::model::units::plural;
+
+/// One thing to do to a DEFAULT partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DefaultAction {
+    /// Make it the partition of a range that all its rows fit, and an empty one like it.
+    Promote(Box<Promotion>),
+    /// Make the tables that its rows will be copied into, and note its changes from then on.
+    Prepare(Box<Preparation>),
+    /// Copy its rows, some blocks at a time.
+    Copy(Box<Swap>),
+    /// Compare the copy with it.
+    Compare(Box<Swap>),
+    /// Put the copy in its place.
+    TakeOver(Box<Takeover>),
+    /// Give a copy up.
+    TakeBack(Box<Swap>),
+}
+
+impl DefaultAction {
+    /// What the action says to the server, without timeouts.
+    pub fn script(&self) -> Script {
+        match self {
+            DefaultAction::Promote(promotion) => Script::own(promotion.sql()),
+            DefaultAction::Prepare(preparation) => Script::own(preparation.sql()),
+            DefaultAction::Copy(_) | DefaultAction::Compare(_) => {
+                Script::alone(by_pgtune_alone(&self.name()))
+            }
+            DefaultAction::TakeOver(takeover) => Script::own(takeover.sql()),
+            DefaultAction::TakeBack(swap) => Script::own(swap.take_back_sql()),
+        }
+    }
+
+    /// What it does in a line for each table.
+    pub fn headlines(&self) -> Vec<String> {
+        match self {
+            DefaultAction::Promote(promotion) => {
+                let Promotion { default, name, bound, .. } = promotion.as_ref();
+                vec![
+                    format!("{default} becomes {name} {bound}"),
+                    format!("create {default} DEFAULT"),
+                ]
+            }
+            DefaultAction::Prepare(preparation) => {
+                let tables = preparation.partitions.iter();
+                let mut lines: Vec<String> =
+                    tables.map(|(new, _)| format!("create {} {}", new.name, new.bound)).collect();
+                lines.push(format!("note changes of {}", preparation.swap.default));
+                lines
+            }
+            DefaultAction::Copy(_) | DefaultAction::Compare(_) | DefaultAction::TakeBack(_) => {
+                vec![self.name()]
+            }
+            DefaultAction::TakeOver(takeover) => {
+                let Takeover { swap, retired, partitions, .. } = takeover.as_ref();
+                let attached = plural(partitions.len(), "partition", "partitions");
+                vec![
+                    format!("{} leaves as {retired}", swap.default),
+                    format!("attach {attached} and another {} DEFAULT", swap.default),
+                ]
+            }
+        }
+    }
+
+    /// What it does, whatever to.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            DefaultAction::Promote(_) => "make DEFAULT a partition, and a new one",
+            DefaultAction::Prepare(_) => "make tables for the rows of DEFAULT",
+            DefaultAction::Copy(_) => "copy the rows of DEFAULT",
+            DefaultAction::Compare(_) => "compare the copy of DEFAULT",
+            DefaultAction::TakeOver(_) => "put the copy of DEFAULT in its place",
+            DefaultAction::TakeBack(_) => "give up a copy of DEFAULT",
+        }
+    }
+
+    /// Its name in events and errors: "copy the rows of public.events_default".
+    pub fn name(&self) -> String {
+        match self {
+            DefaultAction::Promote(promotion) => {
+                format!("make {} the partition {}", promotion.default, promotion.name)
+            }
+            DefaultAction::Prepare(preparation) => {
+                format!("make tables for the rows of {}", preparation.swap.default)
+            }
+            DefaultAction::Copy(swap) => format!("copy the rows of {}", swap.default),
+            DefaultAction::Compare(swap) => {
+                format!("compare the rows of {} with their copy", swap.default)
+            }
+            DefaultAction::TakeOver(takeover) => {
+                format!("put the copy of {} in its place", takeover.swap.default)
+            }
+            DefaultAction::TakeBack(swap) => format!("give up the copy of {}", swap.default),
+        }
+    }
+
+    /// How many partitions the table has more afterwards.
+    pub fn created(&self) -> usize {
+        match self {
+            DefaultAction::Promote(_) => 1,
+            DefaultAction::TakeOver(takeover) => takeover.partitions.len(),
+            DefaultAction::Prepare(_)
+            | DefaultAction::Copy(_)
+            | DefaultAction::Compare(_)
+            | DefaultAction::TakeBack(_) => 0,
+        }
+    }
+
+    /// Changes `catalog` as the action will change the database.
+    pub fn apply(&self, catalog: &mut Catalog) {
+        match self {
+            DefaultAction::Promote(promotion) => promotion.apply(catalog),
+            DefaultAction::Prepare(preparation) => preparation.apply(catalog),
+            DefaultAction::Copy(_) | DefaultAction::Compare(_) => {}
+            DefaultAction::TakeOver(takeover) => takeover.apply(catalog),
+            DefaultAction::TakeBack(swap) => swap.take_back(catalog),
+        }
+    }
+}
 
 /// A DEFAULT partition that becomes the partition of a range, with an empty one in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

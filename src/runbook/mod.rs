@@ -17,6 +17,7 @@ pub mod default;
 pub mod history;
 pub mod partition;
 pub mod print;
+pub mod swap;
 pub mod traits;
 
 /// What happens to many tables under a lock is cut into transactions that hold it for about this

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::action::Script;
-use super::default::Promotion;
+use super::default::DefaultAction;
 use super::traits;
 use crate::model::archive::Lineage;
 use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
@@ -41,8 +41,8 @@ pub enum PartitionAction {
         /// The condition that its rows meet.
         rows: String,
     },
-    /// Make the DEFAULT partition the one of a range that all its rows fit, and an empty one.
-    PromoteDefault(Box<Promotion>),
+    /// Something to a DEFAULT partition that holds many rows.
+    Default(DefaultAction),
     /// `ANALYZE`, so that the planner knows new partitions are empty.
     Analyze {
         /// What to look at.
@@ -179,7 +179,7 @@ impl PartitionAction {
             PartitionAction::CreateFromDefault { new, default, rows } => {
                 Script::own(new.sql_with_rows(default, rows))
             }
-            PartitionAction::PromoteDefault(promotion) => Script::own(promotion.sql()),
+            PartitionAction::Default(action) => action.script(),
             PartitionAction::Analyze { tables } => {
                 Script::alone(format!("ANALYZE {}", list(tables)))
             }
@@ -268,7 +268,7 @@ impl PartitionAction {
             PartitionAction::PrepareLedger
             | PartitionAction::Create(_)
             | PartitionAction::CreateFromDefault { .. }
-            | PartitionAction::PromoteDefault(_)
+            | PartitionAction::Default(_)
             | PartitionAction::Analyze { .. }
             | PartitionAction::AddProof { .. }
             | PartitionAction::ValidateProof { .. }
@@ -302,13 +302,7 @@ impl PartitionAction {
             PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
                 vec![format!("create {} {}", new.name, new.bound)]
             }
-            PartitionAction::PromoteDefault(promotion) => {
-                let Promotion { default, name, bound, .. } = promotion.as_ref();
-                vec![
-                    format!("{default} becomes {name} {bound}"),
-                    format!("create {default} DEFAULT"),
-                ]
-            }
+            PartitionAction::Default(action) => action.headlines(),
             PartitionAction::Drop { tables } => vec![format!("DROP TABLE {}", list(tables))],
             PartitionAction::DropAttached { partitions, .. } => {
                 vec![format!("DROP TABLE {}", list(&names(partitions)))]
@@ -340,7 +334,7 @@ impl PartitionAction {
             | PartitionAction::NoteAttached { .. } => return None,
             PartitionAction::Create(_) => "create a partition and attach it",
             PartitionAction::CreateFromDefault { .. } => "create a partition with rows of DEFAULT",
-            PartitionAction::PromoteDefault(_) => "make DEFAULT a partition, and a new one",
+            PartitionAction::Default(action) => action.kind_name(),
             PartitionAction::Analyze { .. } => "analyze new partitions",
             PartitionAction::AddProof { .. } => "add a check to the DEFAULT partition, not valid",
             PartitionAction::ValidateProof { .. } => "validate a check",
@@ -363,9 +357,7 @@ impl PartitionAction {
             PartitionAction::CreateFromDefault { new, default, .. } => {
                 format!("create {} with rows of {default}", new.name)
             }
-            PartitionAction::PromoteDefault(promotion) => {
-                format!("make {} the partition {}", promotion.default, promotion.name)
-            }
+            PartitionAction::Default(action) => action.name(),
             PartitionAction::Analyze { tables } => format!("analyze {}", some(tables)),
             PartitionAction::AddProof { table, .. } => format!("add a check to {table}"),
             PartitionAction::ValidateProof { table, .. } => {
@@ -400,7 +392,7 @@ impl PartitionAction {
             PartitionAction::Create(new) | PartitionAction::CreateFromDefault { new, .. } => {
                 new.apply(catalog);
             }
-            PartitionAction::PromoteDefault(promotion) => promotion.apply(catalog),
+            PartitionAction::Default(action) => action.apply(catalog),
             PartitionAction::Analyze { tables } => {
                 for table in tables {
                     with(catalog, table, |relation| relation.estimated_rows = Some(0));
@@ -450,7 +442,7 @@ impl NewPartition {
     /// Made beside its parent, which readers and writers do not notice; ATTACH then takes SHARE
     /// UPDATE EXCLUSIVE on the parent and finds all it needs (manual, ALTER TABLE, ATTACH
     /// PARTITION). A partition must not have an identity column of its own (PostgreSQL 17).
-    fn sql(&self) -> Vec<String> {
+    pub(super) fn sql(&self) -> Vec<String> {
         [self.create_sql(), self.attach_sql()].concat()
     }
 
@@ -668,7 +660,7 @@ fn drop_attached(parent: &QualifiedName, partitions: &[(QualifiedName, String)])
 }
 
 /// What psql cannot do stops its script.
-fn by_pgtune_alone(what: &str) -> String {
+pub(super) fn by_pgtune_alone(what: &str) -> String {
     let message = literal(&format!("only pgtune itself can {what}"));
     format!("DO $pgtune$ BEGIN RAISE EXCEPTION USING message = {message}; END $pgtune$")
 }

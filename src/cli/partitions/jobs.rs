@@ -293,8 +293,8 @@ impl Outcome {
             Some(Action::Partition(action)) => match action {
                 PartitionAction::Create(_)
                 | PartitionAction::CreateFromDefault { .. }
-                | PartitionAction::PromoteDefault(_)
                 | PartitionAction::Restore { .. } => self.created += 1,
+                PartitionAction::Default(action) => self.created += action.created(),
                 PartitionAction::DetachConcurrently { .. } => self.detached += 1,
                 PartitionAction::Detach { partitions, .. } => self.detached += partitions.len(),
                 PartitionAction::Archive { .. } => self.archived += 1,

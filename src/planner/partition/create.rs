@@ -21,6 +21,7 @@ use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
 use crate::runbook::partition::{Below, NewPartition, PartitionAction, hash_bound};
+use crate::runbook::swap::copy_of;
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
@@ -50,7 +51,9 @@ pub fn questions(
                 let (parent, column) = (rule.table.clone(), range.column.clone());
                 questions.default = Some((default.clone(), outside(range, region)));
                 let default = default.clone();
-                questions.default_rows = Some(DefaultQuestion { parent, default, column });
+                let has_copy = catalog.relations.contains_key(&copy_of(&parent));
+                let question = DefaultQuestion { parent, default, column, has_copy };
+                questions.default_rows = Some(question);
             }
             let point = range.key_type.point_at(now, range.zone);
             questions.long_users =

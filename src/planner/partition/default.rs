@@ -4,6 +4,7 @@
 //! - A few rows are moved in the transaction that creates their partition.
 //! - Many that lie in one free range stay where they are: DEFAULT becomes the partition of that
 //!   range, and an empty one takes its place.
+//! - Others are copied into their partitions while they stay ([`super::swap`]).
 
 use sha2::{Digest, Sha256};
 
@@ -21,7 +22,7 @@ use crate::model::traits::Traits;
 use crate::model::units::{human_bytes, plural};
 use crate::planner::steps::lock;
 use crate::runbook::action::Action;
-use crate::runbook::default::Promotion;
+use crate::runbook::default::{DefaultAction, Promotion};
 use crate::runbook::partition::{
     FIT_PREFIX, NewPartition, PROOF_PREFIX, PartitionAction, is_proof,
 };
@@ -38,6 +39,8 @@ enum Way {
     Move,
     /// All of its rows lie in this range, which is free: make it the partition of the range.
     Promote(RangeBound),
+    /// They do not: copy all of its rows to where they belong. And why they do not.
+    Swap(&'static str),
 }
 
 impl Plan<'_> {
@@ -45,10 +48,18 @@ impl Plan<'_> {
     pub(super) fn prepare_ranges(&mut self, range: &Range) -> Result<Vec<Missing>, Finding> {
         let members = members(&self.catalog, self.rule, range)?;
         let bounds = missing_ranges(self.rule, range, &members, self.moment.now)?;
-        if let (Some((name, relation)), Some(region)) = (members.default, region(&bounds)) {
-            let (name, relation) = (name.clone(), relation.clone());
+        let default = members.default.map(|(name, relation)| (name.clone(), relation.clone()));
+        let default = default.zip(region(&bounds));
+        let way = default
+            .as_ref()
+            .map(|((name, relation), region)| self.way(range, &members, (name, relation), *region));
+        if self.has_copy() && !matches!(way, Some(Ok(Way::Swap(_)))) {
+            self.take_back();
+            return Ok(Vec::new());
+        }
+        if let (Some(((name, relation), region)), Some(way)) = (default, way) {
             let condition = outside(range, region);
-            match self.way(range, &members, (&name, &relation), region)? {
+            match way? {
                 Way::None => self.prove(&name, &relation, &condition)?,
                 Way::Move => {
                     let inside = |bound: &RangeBound| {
@@ -60,6 +71,13 @@ impl Plan<'_> {
                     return Ok(Vec::new());
                 }
                 Way::Promote(bound) => return self.promote(range, (&name, &relation), &bound),
+                Way::Swap(why) => {
+                    let answers = self.answers;
+                    if let Some(rows) = &answers.default_rows {
+                        self.swap(range, &name, rows, &bounds, why)?;
+                    }
+                    return Ok(Vec::new());
+                }
             }
         }
         bounds.iter().map(|bound| self.missing(range, bound)).collect()
@@ -113,9 +131,18 @@ impl Plan<'_> {
         if !further_columns_are_not_null(parent) {
             return stuck("rows may have no value in a further column of the key");
         }
+        if self.has_copy() {
+            return match self.copy_is_current(range, rows) {
+                true => Ok(Way::Swap("a copy was begun")),
+                false => stuck("a copy of it is out of date"),
+            };
+        }
         match self.free_range(range, members, rows, region) {
-            Some(bound) => Ok(Way::Promote(bound)),
-            None => stuck("its rows do not lie in one free range"),
+            Ok(bound) => Ok(Way::Promote(bound)),
+            Err(_) if rows.traits.identity && self.rule.written.hash.is_some() => {
+                stuck("PostgreSQL gives no identity column to partitions of partitions")
+            }
+            Err(why) => Ok(Way::Swap(why)),
         }
     }
 
@@ -150,34 +177,37 @@ impl Plan<'_> {
     }
 
     /// Whole periods that hold all rows of the DEFAULT partition and the present, and overlap no
-    /// partition. A row beyond what the rule wants ahead would take all time up to it.
+    /// partition; or why there are none. A row beyond what the rule wants ahead would take all time
+    /// up to it.
     fn free_range(
         &self,
         range: &Range,
         members: &Members<'_>,
         rows: &DefaultRows,
         (wanted_from, wanted): (Limit, Limit),
-    ) -> Option<RangeBound> {
+    ) -> Result<RangeBound, &'static str> {
+        const NO_TIME: &str = "a row has a key that is no time of the years 1 to 9999";
         if rows.has_nulls {
-            return None;
+            return Err("a row has no key");
         }
-        let first = range.key_type.read_value(rows.first.as_deref()?)?;
-        let last = range.key_type.read_value(rows.last.as_deref()?)?;
+        let read = |text: &Option<String>| range.key_type.read_value(text.as_deref()?);
+        let (first, last) = read(&rows.first).zip(read(&rows.last)).ok_or(NO_TIME)?;
         let gaps = members.gaps(Limit::Min, Limit::Max);
         let holds_all =
             |gap: &&(Limit, Limit)| gap.0 <= Limit::At(first) && Limit::At(last) < gap.1;
-        let (from, to) = *gaps.iter().find(holds_all)?;
+        let (from, to) = *gaps.iter().find(holds_all).ok_or("partitions lie between its rows")?;
         if Limit::At(last) >= wanted {
-            return None;
+            return Err("a row lies beyond what is wanted ahead");
         }
         // Rows of the present go on coming, and would be refused.
-        let now = range.key_type.point_at(self.moment.now, range.zone)?;
+        let now = range.key_type.point_at(self.moment.now, range.zone).ok_or(NO_TIME)?;
         let is_here = from <= Limit::At(now) && Limit::At(now) < to;
         let end = if is_here { last.max(now) } else { last };
         // Missing periods before the first row would become a gap.
-        let lower = Limit::At(range.grid.start_of(first)?).min(wanted_from).max(from);
-        let upper = Limit::At(range.grid.next(end)?).min(to);
-        RangeBound::new(range.key_type, range.columns, lower, upper).ok()
+        let lower = Limit::At(range.grid.start_of(first).ok_or(NO_TIME)?);
+        let lower = lower.min(wanted_from).max(from);
+        let upper = Limit::At(range.grid.next(end).ok_or(NO_TIME)?).min(to);
+        RangeBound::new(range.key_type, range.columns, lower, upper).map_err(|_| NO_TIME)
     }
 
     /// Makes the DEFAULT partition the one of a range, and an empty one like it. A check proves
@@ -208,12 +238,12 @@ impl Plan<'_> {
                 name: default.clone(),
                 parent: parent.clone(),
                 bound: DEFAULT_BOUND.to_string(),
-                traits: self.default_traits(),
+                traits: self.answers.default_rows.as_ref().map(default_traits).unwrap_or_default(),
                 below: None,
             },
         };
         let locks = self.exclusive_locks(&[&parent, default]);
-        let action = PartitionAction::PromoteDefault(Box::new(promotion));
+        let action = PartitionAction::Default(DefaultAction::Promote(Box::new(promotion)));
         let step = self.frame.short(Action::Partition(action), locks);
         let title = format!("make {default} the partition of its rows: none of them moves");
         // What is created afterwards takes after the newest partition, which may be this one.
@@ -233,13 +263,8 @@ impl Plan<'_> {
         bounds.iter().map(|bound| self.missing(range, bound)).collect()
     }
 
-    /// What a new DEFAULT partition has to have.
-    fn default_traits(&self) -> Traits {
-        self.answers.default_rows.as_ref().map_or_else(|| self.traits(), |rows| rows.traits.clone())
-    }
-
     /// How large the DEFAULT partition is.
-    fn size(&self) -> String {
+    pub(super) fn size(&self) -> String {
         human_bytes(self.answers.default_in_the_way.unwrap_or_default())
     }
 
@@ -345,6 +370,11 @@ impl Plan<'_> {
     }
 }
 
+/// What a new DEFAULT partition has to have.
+pub(super) fn default_traits(rows: &DefaultRows) -> Traits {
+    rows.traits.clone()
+}
+
 /// Whether all rows have a value in the columns behind the first one: without, they stay in the
 /// DEFAULT partition whatever the first one is.
 fn further_columns_are_not_null(parent: &Relation) -> bool {
@@ -366,7 +396,7 @@ pub(super) fn outside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
 }
 
 /// What holds for rows inside of a region whose limits are values.
-fn inside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
+pub(super) fn inside(range: &Range, (lower, upper): (Limit, Limit)) -> String {
     let column = &range.column;
     let value = |limit| range.key_type.print_limit(limit).unwrap_or_default();
     format!("{column} IS NOT NULL AND {column} >= {} AND {column} < {}", value(lower), value(upper))

@@ -30,6 +30,7 @@ pub mod health;
 pub mod members;
 mod restore;
 pub mod rule;
+mod swap;
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use crate::planner::Planned;
 use crate::profile::Limits;
 use crate::profile::partitions::{Expiry, HashBelow, PartitionRule};
 use crate::runbook::action::{Action, apply_all};
+use crate::runbook::default::DefaultAction;
 use crate::runbook::partition::{Hazard, PartitionAction};
 
 fn name(text: &str) -> QualifiedName {
@@ -222,18 +223,28 @@ fn a_default_partition_is_proven_empty_first() {
 fn planned_beside_default(
     change: impl Fn(&mut PartitionRule, &mut Catalog),
     bytes: u64,
+    rows: (&str, &str),
+) -> Planned {
+    planned_with(change, bytes, rows, |_| {})
+}
+
+fn planned_with(
+    change: impl Fn(&mut PartitionRule, &mut Catalog),
+    bytes: u64,
     (first, last): (&str, &str),
+    answer: impl Fn(&mut DefaultRows),
 ) -> Planned {
     let mut catalog = timestamptz(&[MONTHS[0], MONTHS[1], "DEFAULT"]);
     let mut rule = PartitionRule { ahead: 1, ..rule() };
     change(&mut rule, &mut catalog);
     let resolved = resolve(&rule, &catalog).unwrap();
-    let rows = DefaultRows {
+    let mut rows = DefaultRows {
         first: Some(first.to_string()),
         last: Some(last.to_string()),
         has_nulls: first.is_empty(),
         ..DefaultRows::default()
     };
+    answer(&mut rows);
     let answers =
         Answers { default_in_the_way: Some(bytes), default_rows: Some(rows), ..Answers::default() };
     let now = at("2026-03-20T00:00:00Z");
@@ -275,7 +286,8 @@ fn many_in_one_free_range_stay_and_their_table_becomes_the_partition() {
     );
     let bounds: Vec<String> = actions(&planned)
         .filter_map(|action| {
-            let Action::Partition(PartitionAction::PromoteDefault(one)) = action else {
+            let Action::Partition(PartitionAction::Default(DefaultAction::Promote(one))) = action
+            else {
                 return None;
             };
             Some(one.bound.clone())
@@ -291,6 +303,66 @@ fn many_in_one_free_range_stay_and_their_table_becomes_the_partition() {
     };
     let planned = planned_beside_default(hash, MEGABYTE, BEHIND);
     assert_eq!(steps(&planned)[2], "make public.odd_2 the partition public.t_2026_01");
+}
+
+#[test]
+fn many_that_fit_no_free_range_are_copied() {
+    let early = ("2025-11-20 10:00:00+00", "2026-03-19 12:00:00+00");
+    let far = ("2026-02-03 10:00:00+00", "2039-03-19 12:00:00+00");
+    let odd = ("0044-03-15 10:00:00+00 BC", "2026-03-19 12:00:00+00");
+    for (rows, why) in [
+        (early, "partitions lie between its rows"),
+        (far, "a row lies beyond what is wanted ahead"),
+        (odd, "a row has a key that is no time of the years 1 to 9999"),
+        (("", BEHIND.1), "a row has no key"),
+    ] {
+        let planned = planned_beside_default(|_, _| {}, 100 * MEGABYTE, rows);
+        assert_eq!(
+            steps(&planned),
+            [
+                "make tables for the rows of public.odd_2",
+                "copy the rows of public.odd_2",
+                "compare the rows of public.odd_2 with their copy",
+                "prepare the ledger",
+                "put the copy of public.odd_2 in its place",
+                "analyze public.t_2026_01 and 4 more",
+            ]
+        );
+        let title = &planned.runbook.stages[0].title;
+        let expected = format!("make tables for the rows of public.odd_2 (100.0 MB; {why})");
+        assert_eq!(title, &format!("public.t: {expected}"));
+        assert_eq!(planned.findings, []);
+    }
+}
+
+#[test]
+fn a_copy_goes_on_as_it_was_begun_or_is_given_up() {
+    let far = ("2026-02-03 10:00:00+00", "2039-03-19 12:00:00+00");
+    let begun = planned_beside_default(|_, _| {}, 100 * MEGABYTE, far);
+    let first: Vec<Action> = actions(&begun).take(1).cloned().collect();
+    let after = |_: &mut PartitionRule, catalog: &mut Catalog| apply_all(first.iter(), catalog);
+    // The answer says that the copy fits no more, then that it does.
+    let planned = planned_beside_default(after, 100 * MEGABYTE, far);
+    assert_eq!(steps(&planned), ["give up the copy of public.odd_2"]);
+    let planned = planned_with(after, 100 * MEGABYTE, far, |rows| rows.copy_fits = true);
+    assert_eq!(steps(&planned)[0], "copy the rows of public.odd_2");
+    // The rows may fit one range by now: what was begun goes on.
+    let planned = planned_with(after, 100 * MEGABYTE, BEHIND, |rows| rows.copy_fits = true);
+    assert_eq!(steps(&planned)[0], "copy the rows of public.odd_2");
+    // Somebody made one of its partitions meanwhile.
+    let overlapping = |rule: &mut PartitionRule, catalog: &mut Catalog| {
+        after(rule, catalog);
+        let bound = "FOR VALUES FROM ('2026-04-10 00:00:00+00') TO ('2026-05-10 00:00:00+00')";
+        let partition_of = Some(Partition {
+            parent: name("public.t"),
+            bound: bound.to_string(),
+            detach_pending: false,
+        });
+        let relation = Relation { partition_of, ..Relation::empty(RelationKind::Table) };
+        catalog.relations.insert(name("public.mine"), relation);
+    };
+    let planned = planned_with(overlapping, 100 * MEGABYTE, far, |rows| rows.copy_fits = true);
+    assert_eq!(steps(&planned), ["give up the copy of public.odd_2"]);
 }
 
 #[test]
