@@ -7,6 +7,7 @@ use super::analyze::never_analyzed;
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
 use super::{Plan, Questions};
+use crate::model::below::{Below, hash_bound};
 use crate::model::catalog::{Catalog, Relation, RelationKind};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, MAX_IDENT_BYTES, QualifiedName, literal, truncate};
@@ -18,7 +19,7 @@ use crate::planner::names::is_free;
 use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{Below, NewPartition, PROOF_PREFIX, PartitionAction, hash_bound};
+use crate::runbook::partition::{NewPartition, PROOF_PREFIX, PartitionAction};
 
 /// More missing partitions than this are a mistake in the rule.
 const MISSING_MAX: usize = 10_000;
@@ -73,7 +74,7 @@ pub fn questions(
 }
 
 /// The table itself, or the first leaf below it: a table that is partitioned has no storage.
-fn leaf_of(catalog: &Catalog, table: &QualifiedName) -> QualifiedName {
+pub(super) fn leaf_of(catalog: &Catalog, table: &QualifiedName) -> QualifiedName {
     let below = catalog.partitions(table).next();
     below.map_or_else(|| table.clone(), |(name, _)| leaf_of(catalog, name))
 }
