@@ -8,8 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::archive::{Contents, Lineage, Shape};
 use crate::model::ident::{Ident, QualifiedName, truncate};
 
-/// Changes when a reader of the old form would go wrong.
-const VERSION: u32 = 1;
+/// Changes when a reader of the old form would go wrong: one of version 1 knows no table that is
+/// partitioned itself.
+const VERSIONS: [u32; 2] = [1, 2];
 /// Longest part of a name that comes from a partition's bound.
 const BOUND_BYTES_MAX: usize = 80;
 
@@ -44,7 +45,8 @@ pub struct Manifest {
 impl Manifest {
     /// Fills in version and seal.
     pub fn sealed(self) -> Manifest {
-        let mut manifest = Manifest { version: VERSION, ..self };
+        let version = VERSIONS[usize::from(self.shape.below.is_some())];
+        let mut manifest = Manifest { version, ..self };
         manifest.seal = manifest.seal_of();
         manifest
     }
@@ -61,9 +63,11 @@ impl Manifest {
         let value: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| wrong("is not valid JSON").caused_by(error))?;
         match value["version"].as_u64() {
-            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) if VERSIONS.iter().any(|known| version == u64::from(*known)) => {}
             Some(version) => {
-                let error = wrong(&format!("has version {version}; this pgtune reads {VERSION}"));
+                let [oldest, newest] = VERSIONS;
+                let known = format!("{oldest} to {newest}");
+                let error = wrong(&format!("has version {version}; this pgtune reads {known}"));
                 return Err(error.hint("use the pgtune that wrote it, or a newer one"));
             }
             None => return Err(wrong("has no version")),
@@ -176,7 +180,12 @@ mod tests {
             name: "public.t/x".to_string(),
             table: table("public", "t"),
             lineage: None,
-            shape: Shape { columns: vec![], constraints: [].into(), indexes: [].into() },
+            shape: Shape {
+                columns: vec![],
+                constraints: [].into(),
+                indexes: [].into(),
+                below: None,
+            },
             contents,
             stream,
             server_version: "18.4".to_string(),
@@ -202,7 +211,7 @@ mod tests {
         let name = "public.t/x";
         assert!(said(name, &edited).contains("was changed after it was written"));
         assert!(
-            said(name, &text.replace("\"version\": 1", "\"version\": 2")).contains("version 2")
+            said(name, &text.replace("\"version\": 1", "\"version\": 3")).contains("version 3")
         );
         assert!(said(name, &text[..100]).contains("is not valid JSON"));
         assert!(said(name, "{}").contains("has no version"));

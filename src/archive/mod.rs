@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Kind, Result};
 use crate::model::archive::{Contents, Lineage, Shape};
 use crate::model::ident::{Ident, QualifiedName};
-use crate::pg::archive as server;
+use crate::pg::archive::{self as server, Rows};
 use crate::pg::session::Session;
 
 pub mod manifest;
@@ -39,7 +39,7 @@ pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> Result<()>;
 /// What to archive.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The table; partitions of its own do not count.
+    /// The table. Where it is partitioned, its rows are those of its partitions.
     pub table: QualifiedName,
     /// Where it hung; one that is still attached knows it itself.
     pub lineage: Option<Lineage>,
@@ -86,9 +86,10 @@ fn write_snapshot(
         return Err(Error::usage(format!("{table} has no columns to archive")));
     }
     let key = lineage.as_ref().map_or(&[][..], |lineage| &lineage.key);
+    let rows = Rows::of(table, &described.shape);
     let mut manifest = Manifest {
         version: 0,
-        contents: server::summarize(session, table, &columns, key)?,
+        contents: server::summarize(session, &rows, &columns, key)?,
         name,
         table: table.clone(),
         lineage: lineage.clone(),
@@ -100,7 +101,7 @@ fn write_snapshot(
         seal: String::new(),
     };
     let mut packing = Packing::new(store.put(&manifest.rows_file())?)?;
-    let sql = server::copy_out_sql(table, &columns);
+    let sql = server::copy_out_sql(&rows, &columns);
     copy_out(session, &sql, &mut packing, (manifest.contents.rows, watch))?;
     let (sums, upload) = packing.finish()?;
     if sums.rows != manifest.contents.rows {
@@ -172,10 +173,11 @@ pub fn verify(store: &Store, manifest: &Manifest, watch: Watch<'_>) -> Result<()
 /// settings of the transaction stay as they are.
 /// Every row is read: the server's own counters (`n_tup_ins`) lag behind, and are lost in a crash.
 pub fn unchanged(session: &mut Session, manifest: &Manifest, table: &QualifiedName) -> Result<()> {
-    let (shape, contents) = server::look_in_transaction(session, table, |session| {
+    let rows = Rows::of(table, &manifest.shape);
+    let (shape, contents) = server::look_in_transaction(session, &rows, |session| {
         let shape = server::describe(session, table)?.shape;
         let contents = match other_columns(&manifest.shape, &shape).is_empty() {
-            true => contents_again(session, manifest, table)?,
+            true => contents_again(session, manifest, &rows)?,
             false => manifest.contents.clone(),
         };
         Ok((shape, contents))
@@ -185,16 +187,13 @@ pub fn unchanged(session: &mut Session, manifest: &Manifest, table: &QualifiedNa
     same(differences, &format!("{table} is not what was archived as {}", manifest.name))
 }
 
-fn contents_again(
-    session: &mut Session,
-    manifest: &Manifest,
-    table: &QualifiedName,
-) -> Result<Contents> {
+fn contents_again(session: &mut Session, manifest: &Manifest, rows: &Rows) -> Result<Contents> {
     let key = manifest.lineage.as_ref().map_or(&[][..], |lineage| &lineage.key);
-    server::summarize(session, table, &manifest.columns(), key)
+    server::summarize(session, rows, &manifest.columns(), key)
 }
 
-/// How the stored columns of a table became others than those archived, in words.
+/// How the stored columns of a table became others than those archived, in words; or that the rows
+/// are elsewhere.
 fn other_columns(archived: &Shape, found: &Shape) -> Vec<String> {
     let before: BTreeMap<&Ident, &str> =
         archived.stored().map(|column| (&column.name, column.sql_type.as_str())).collect();
@@ -206,7 +205,12 @@ fn other_columns(archived: &Shape, found: &Shape) -> Vec<String> {
         }
         Some(_) => None,
     });
-    missing_columns(archived, found).chain(other).collect()
+    let elsewhere = match (&archived.below, &found.below) {
+        (Some(_), None) => Some("it is not partitioned any more".to_string()),
+        (None, Some(_)) => Some("it is partitioned now".to_string()),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    missing_columns(archived, found).chain(other).chain(elsewhere).collect()
 }
 
 /// The archived columns that a table has not, in words.
@@ -228,7 +232,7 @@ pub fn load(
     table: &QualifiedName,
     watch: Watch<'_>,
 ) -> Result<()> {
-    let loaded = server::begin_load(session, table)
+    let loaded = server::begin_load(session, &Rows::of(table, &manifest.shape))
         .and_then(|()| load_rows(session, store, manifest, table, watch))
         .and_then(|()| server::commit(session));
     if loaded.is_err() {
@@ -251,12 +255,13 @@ fn load_rows(
         let message = format!("{table} cannot take the rows of {}", manifest.table);
         return Err(Error::usage(format!("{message}: {}", missing.join("; "))));
     }
-    if server::has_rows(session, table)? {
+    let rows = Rows::of(table, &shape);
+    if server::has_rows(session, &rows)? {
         return Err(Error::usage(format!("{table} is not empty")));
     }
     copy_in(session, store, manifest, table, watch)?;
     server::use_full_names(session)?;
-    let contents = contents_again(session, manifest, table)?;
+    let contents = contents_again(session, manifest, &rows)?;
     let message = format!("{table} did not become what was archived as {}", manifest.name);
     same(manifest.contents.differences(&contents), &message)
 }

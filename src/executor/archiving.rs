@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::archive::Lineage;
 use crate::model::ident::QualifiedName;
 use crate::model::units::Millis;
-use crate::pg::archive::has_rows;
+use crate::pg::archive::{Rows, has_rows};
 use crate::pg::failure::Failure;
 use crate::pg::partitions::{exists, manifest_of};
 use crate::pg::session::Session;
@@ -159,7 +159,7 @@ fn restore(
         tools.begin(session)?;
         run_sql(session, &format!("{}; COMMIT", new.create_sql().join("; ")))?;
     }
-    if has_rows(session, &new.name)? {
+    if has_rows(session, &Rows::of(&new.name, &manifest.shape))? {
         tools.begin(session)?;
         archive::unchanged(session, &manifest, &new.name)?;
         session.roll_back();

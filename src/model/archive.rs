@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::below::Below;
 use super::ident::{Ident, QualifiedName};
 
 /// Where a partition hung before it was detached.
@@ -26,6 +27,9 @@ pub struct Shape {
     pub constraints: BTreeMap<Ident, String>,
     /// `pg_get_indexdef` of the indexes that implement no constraint, by name.
     pub indexes: BTreeMap<Ident, String>,
+    /// How it is partitioned itself: then its rows are those of its partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<Below>,
 }
 
 /// A column as the catalog has it.

@@ -214,6 +214,10 @@ impl Catalog {
 
     /// `table` and its partitions at any depth, parents before their partitions.
     pub fn tree(&self, table: &QualifiedName) -> Vec<QualifiedName> {
+        let is_partitioned = |relation: &Relation| relation.kind == RelationKind::PartitionedTable;
+        if !self.relations.get(table).is_some_and(is_partitioned) {
+            return vec![table.clone()];
+        }
         let mut children: BTreeMap<&QualifiedName, Vec<&QualifiedName>> = BTreeMap::new();
         for (name, relation) in &self.relations {
             if let Some(partition) = &relation.partition_of {

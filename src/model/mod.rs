@@ -1,6 +1,7 @@
 //! The words of PostgreSQL as plain values: names, locks, the catalog, findings. Pure.
 
 pub mod archive;
+pub mod below;
 pub mod calendar;
 pub mod catalog;
 pub mod default_rows;

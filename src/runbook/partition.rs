@@ -7,6 +7,7 @@ use super::action::Script;
 use super::default::DefaultAction;
 use super::traits;
 use crate::model::archive::Lineage;
+use crate::model::below::{Below, hash_bound};
 use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::traits::Traits;
@@ -150,15 +151,6 @@ pub struct NewPartition {
     pub traits: Traits,
     /// How it is partitioned itself, and its partitions.
     pub below: Option<Below>,
-}
-
-/// Partitions of a new partition, by HASH.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Below {
-    /// The columns to hash.
-    pub columns: Vec<Ident>,
-    /// Names of the partitions by remainder; there are as many as the modulus.
-    pub partitions: Vec<QualifiedName>,
 }
 
 /// What must be allowed by name before it is done.
@@ -418,7 +410,7 @@ impl PartitionAction {
             PartitionAction::NoteDetached { tables } => catalog.ledger.detached(tables),
             PartitionAction::NoteAttached { tables } => catalog.ledger.forget(tables),
             PartitionAction::Drop { tables } => {
-                tables.iter().for_each(|table| drop(catalog.relations.remove(table)));
+                tables.iter().for_each(|table| remove(catalog, table));
                 catalog.ledger.forget(tables);
             }
             PartitionAction::DropAttached { partitions, .. } => {
@@ -427,7 +419,7 @@ impl PartitionAction {
             }
             PartitionAction::Archive { table, .. } => catalog.ledger.archived(table),
             PartitionAction::DropArchived { table } => {
-                catalog.relations.remove(table);
+                remove(catalog, table);
                 catalog.ledger.forget(std::slice::from_ref(table));
             }
             PartitionAction::Restore { new, .. } => {
@@ -549,14 +541,16 @@ impl Below {
     }
 }
 
-/// The bound of one remainder.
-pub fn hash_bound(modulus: usize, remainder: usize) -> String {
-    format!("FOR VALUES WITH (modulus {modulus}, remainder {remainder})")
-}
-
 fn with(catalog: &mut Catalog, table: &QualifiedName, change: impl FnOnce(&mut Relation)) {
     if let Some(relation) = catalog.relations.get_mut(table) {
         change(relation);
+    }
+}
+
+/// With its partitions, if it has some.
+fn remove(catalog: &mut Catalog, table: &QualifiedName) {
+    for name in catalog.tree(table) {
+        catalog.relations.remove(&name);
     }
 }
 

@@ -64,8 +64,12 @@ pub fn restore(context: &Context, args: RestoreArgs) -> Result<()> {
     let lineage = manifest.lineage.ok_or_else(|| {
         Error::usage(format!("{} was no partition when it was archived", args.archive))
     })?;
-    let restoration =
-        Restoration { name: manifest.table, bound: lineage.bound, archive: args.archive };
+    let restoration = Restoration {
+        name: manifest.table,
+        bound: lineage.bound,
+        archive: args.archive,
+        below: manifest.shape.below,
+    };
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.common.as_of)?;

@@ -3,11 +3,12 @@ select
   c.relkind::text,
   pn.nspname::text,
   pc.relname::text,
-  case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,
+  case when c.relispartition then pg_get_expr(c.relpartbound, 0) end,
   coalesce(key.columns, '{}'),
   current_setting('server_version'),
   to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-  (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text
+  (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text,
+  case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end
 from pg_class c
 left join pg_inherits h on h.inhrelid = c.oid and c.relispartition
 left join pg_class pc on pc.oid = h.inhparent

@@ -8,6 +8,7 @@ use super::health::expired;
 use super::members::{Members, members};
 use super::rule::{Range, Rule, Scheme};
 use super::{Plan, Questions};
+use crate::model::below::{Below, hash_bound};
 use crate::model::catalog::{Catalog, RelationKind};
 use crate::model::default_rows::DefaultQuestion;
 use crate::model::finding::{Finding, Severity};
@@ -20,7 +21,7 @@ use crate::planner::names::is_free;
 use crate::planner::steps::lock;
 use crate::runbook::Step;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{Below, NewPartition, PartitionAction, hash_bound};
+use crate::runbook::partition::{NewPartition, PartitionAction};
 use crate::runbook::swap::copy_of;
 
 /// More missing partitions than this are a mistake in the rule.
@@ -83,7 +84,7 @@ pub fn questions(
 }
 
 /// The table itself, or the first leaf below it: a table that is partitioned has no storage.
-fn leaf_of(catalog: &Catalog, table: &QualifiedName) -> QualifiedName {
+pub(super) fn leaf_of(catalog: &Catalog, table: &QualifiedName) -> QualifiedName {
     let below = catalog.partitions(table).next();
     below.map_or_else(|| table.clone(), |(name, _)| leaf_of(catalog, name))
 }

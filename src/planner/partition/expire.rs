@@ -5,7 +5,8 @@ use super::health::expired;
 use super::members::{Member, members};
 use super::rule::Range;
 use crate::model::archive::Lineage;
-use crate::model::catalog::RelationKind;
+use crate::model::below::{Below, Part};
+use crate::model::catalog::{Catalog, RelationKind};
 use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::ledger::RetiredProgress;
@@ -18,11 +19,28 @@ use crate::runbook::action::Action;
 use crate::runbook::partition::{Hazard, PartitionAction};
 use crate::runbook::{HOLD, Lock, Step};
 
+/// Whether all rows of a table can be read, and their place restored; the error says why not.
+/// Foreign tables are refused elsewhere.
+fn readable(catalog: &Catalog, table: &QualifiedName) -> Result<(), String> {
+    let relation = &catalog.relations[table];
+    let Some(key) = &relation.partition_key else { return Ok(()) };
+    let partitions = catalog.partitions(table).filter_map(|(name, relation)| {
+        let bound = relation.partition_of.as_ref()?.bound.as_str();
+        Some(Part { name, kind: relation.kind, bound })
+    });
+    let parts: Vec<Part<'_>> = partitions.collect();
+    Below::of(key, &parts).map(drop)
+}
+
 impl Plan<'_> {
     /// Takes away what the rule says is too old.
     pub(super) fn expire(&mut self, range: &Range) -> Result<(), Finding> {
         self.note_attached();
         let expired = self.expired(range)?;
+        let expired = match self.rule.written.expiry {
+            Expiry::Archive => self.archivable(expired),
+            Expiry::Detach | Expiry::Drop => expired,
+        };
         if !expired.is_empty() {
             let count = plural(expired.len(), "partition is", "partitions are");
             let message = format!("{count} past the retention");
@@ -48,34 +66,40 @@ impl Plan<'_> {
 
     /// Detaches these, where they are attached still, and archives them.
     pub(super) fn archive_named(&mut self, tables: &[QualifiedName]) {
-        self.retire_named(tables, "to be archived");
-        self.archive(tables);
+        let tables = self.archivable(tables.to_vec());
+        self.retire_named(&tables, "to be archived");
+        self.archive(&tables);
     }
 
-    /// Archives detached tables that are not archived yet. One that is partitioned itself has no
-    /// rows of its own: its partitions would be lost.
+    /// Those that can be archived; of the others is said why not, and they stay where they are.
+    fn archivable(&mut self, mut tables: Vec<QualifiedName>) -> Vec<QualifiedName> {
+        tables.retain(|table| {
+            let Err(why) = readable(&self.catalog, table) else { return true };
+            let message = format!("{table} cannot be archived: {why}");
+            let finding = self.notice("archive-not-possible", message);
+            self.findings.push(finding.help("archive its partitions one by one"));
+            false
+        });
+        tables
+    }
+
+    /// Archives detached tables that are not archived yet.
     fn archive(&mut self, tables: &[QualifiedName]) {
+        let open = |table: &QualifiedName| {
+            self.is_detached(table) && self.catalog.ledger.of(table).is_some_and(|r| !r.archived)
+        };
+        let tables = tables.iter().filter(|table| open(table)).cloned().collect();
         let mut steps = Vec::new();
-        let detached: Vec<&QualifiedName> =
-            tables.iter().filter(|table| self.is_detached(table)).collect();
-        for table in detached {
-            let Some(retired) = self.catalog.ledger.of(table).filter(|r| !r.archived) else {
-                continue;
-            };
-            if self.catalog.relations[table].kind != RelationKind::Table {
-                let message =
-                    format!("{table} is partitioned itself, and cannot be archived whole");
-                let finding = self.notice("archive-not-possible", message);
-                self.findings.push(finding.help("archive its partitions one by one"));
-                continue;
-            }
+        for table in &self.archivable(tables) {
+            let Some(retired) = self.catalog.ledger.of(table) else { continue };
             let columns = self.catalog.relations.get(&retired.parent);
             let columns = columns.map_or(&[][..], |parent| &parent.key_columns);
             let key = columns.iter().filter_map(|(name, _)| Ident::new(name.as_str()).ok());
             let (parent, bound) = (retired.parent.clone(), retired.bound.clone());
             let lineage = Lineage { parent, bound, key: key.collect() };
             let action = PartitionAction::Archive { table: table.clone(), lineage };
-            let locks = vec![lock(LockMode::AccessShare, table)];
+            let tree = self.catalog.tree(table);
+            let locks = tree.iter().map(|table| lock(LockMode::AccessShare, table)).collect();
             steps.push(self.frame.patient(Action::Partition(action), locks));
         }
         let title = format!("archive {}", plural(steps.len(), "table", "tables"));
@@ -366,8 +390,9 @@ impl Plan<'_> {
             // With a foreign key go its triggers on the table it points at.
             let referenced =
                 tables.iter().flat_map(|table| &self.catalog.relations[*table].references);
-            let tables = tables.iter().copied().chain(referenced);
-            let locks = tables.map(|table| lock(LockMode::AccessExclusive, table));
+            let trees = tables.iter().flat_map(|table| self.catalog.tree(table));
+            let tables = trees.chain(referenced.cloned());
+            let locks = tables.map(|table| lock(LockMode::AccessExclusive, &table));
             self.frame.short(Action::Partition(action), locks.collect())
         };
         let mut steps: Vec<Step> = archived

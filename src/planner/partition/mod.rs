@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use super::Planned;
 use super::index::finalize_step;
 use super::steps::Frame;
+use crate::model::below::Below;
 use crate::model::catalog::Catalog;
 use crate::model::default_rows::{DefaultQuestion, DefaultRows};
 use crate::model::finding::{Finding, Severity};
@@ -74,6 +75,8 @@ pub struct Restoration {
     pub bound: String,
     /// The archive's name.
     pub archive: String,
+    /// How it is partitioned itself.
+    pub below: Option<Below>,
 }
 
 /// What has to be asked of the database before a rule can be planned.

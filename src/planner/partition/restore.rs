@@ -1,10 +1,11 @@
 //! A partition that comes back from its archive.
 
-use super::create::list_values;
+use super::create::{leaf_of, list_values};
 use super::default::outside;
 use super::members::members;
 use super::rule::{Rule, Scheme};
 use super::{Plan, Questions, Restoration};
+use crate::model::below::hash_bound;
 use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{QualifiedName, literal};
@@ -12,7 +13,7 @@ use crate::model::lock::LockMode;
 use crate::model::time_key::RangeBound;
 use crate::planner::steps::lock;
 use crate::runbook::action::Action;
-use crate::runbook::partition::{NewPartition, PartitionAction, hash_bound};
+use crate::runbook::partition::{NewPartition, PartitionAction};
 
 fn refused(restoration: &Restoration, message: String) -> Finding {
     let name = restoration.name.to_string();
@@ -40,8 +41,8 @@ pub fn questions(
     restoration: &Restoration,
 ) -> Result<Questions, Finding> {
     let table = &rule.table;
-    let template = catalog.partitions(table).next().map_or(table, |(name, _)| name);
-    let traits = Some((table.clone(), template.clone()));
+    let first = catalog.partitions(table).next().map(|(name, _)| leaf_of(catalog, name));
+    let traits = Some((table.clone(), first.unwrap_or_else(|| table.clone())));
     let default = default_and_condition(rule, catalog, restoration)?;
     Ok(Questions { traits, default, ..Questions::default() })
 }
@@ -67,7 +68,7 @@ fn default_and_condition(
 impl Plan<'_> {
     /// Brings the partition back; nothing where it is attached already.
     pub(super) fn restore(&mut self, restoration: &Restoration) -> Result<(), Finding> {
-        let Restoration { name, bound, archive } = restoration;
+        let Restoration { name, bound, archive, below } = restoration;
         let there = self.catalog.relations.get(name);
         if there.is_some_and(|relation| relation.partition_of.is_some()) {
             if !self.catalog.ledger.is_restored(name) {
@@ -79,6 +80,7 @@ impl Plan<'_> {
         }
         self.refuse_unreadable_bound(bound).map_err(|message| refused(restoration, message))?;
         self.refuse_overlap(restoration)?;
+        self.refuse_taken_names(restoration)?;
         let default = default_and_condition(self.rule, &self.catalog, restoration)?;
         if let Some((default, condition)) = &default {
             let relation = self.catalog.relations[default].clone();
@@ -88,7 +90,8 @@ impl Plan<'_> {
         let mut locks = vec![lock(LockMode::ShareUpdateExclusive, &parent)];
         locks.extend(default.iter().map(|(name, _)| lock(LockMode::AccessExclusive, name)));
         let (name, bound) = (name.clone(), bound.clone());
-        let new = NewPartition { name, parent, bound, traits: self.traits(), below: None };
+        let below = below.clone();
+        let new = NewPartition { name, parent, bound, traits: self.traits(), below };
         let (new, archive) = (Box::new(new), archive.clone());
         let action = PartitionAction::Restore { new, archive };
         let step = self.frame.short(Action::Partition(action), locks);
@@ -109,6 +112,23 @@ impl Plan<'_> {
         match printed == bound {
             true => Ok(()),
             false => Err(format!("{bound} is not how a bound is written")),
+        }
+    }
+
+    /// A restoration that was stopped may have made its partitions already.
+    fn refuse_taken_names(&self, restoration: &Restoration) -> Result<(), Finding> {
+        let taken = |name: &&QualifiedName| {
+            self.catalog.relations.get(*name).is_some_and(|relation| {
+                let parent = relation.partition_of.as_ref().map(|partition| &partition.parent);
+                parent != Some(&restoration.name)
+            })
+        };
+        match restoration.below.iter().flat_map(|below| &below.partitions).find(taken) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("the name {name} is taken by something else");
+                Err(refused(restoration, message).help("rename that"))
+            }
         }
     }
 
