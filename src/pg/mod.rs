@@ -4,6 +4,7 @@ pub mod archive;
 pub mod catalog;
 pub mod connect;
 pub mod default_rows;
+pub mod explain;
 pub mod failure;
 pub mod foreign;
 pub mod partitions;

@@ -128,10 +128,8 @@ impl Session {
         self.settings = None;
         // RESET ALL leaves the role as it is.
         let limits = if self.unlimited { NO_LIMITS } else { "" };
-        self.run(&format!("RESET ALL;\n{};\n{limits}", self.own_role))?;
-        for setting in settings {
-            self.run(setting)?;
-        }
+        let settings_sql = settings.join(";\n");
+        self.run(&format!("RESET ALL;\n{};\n{limits};\n{settings_sql}", self.own_role))?;
         self.settings = Some(settings.to_vec());
         Ok(())
     }

@@ -1,0 +1,83 @@
+//! `pgtune plan capture`: the plans of the application's queries at this moment.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use crate::cli::context::Context;
+use crate::cli::database::Database;
+use crate::cli::plan::shown;
+use crate::cli::plan::take::{Terms, take};
+use crate::cli::plan::workload::WorkloadArgs;
+use crate::error::{Error, Kind, Result};
+use crate::model::units::{Millis, plural};
+use crate::pg::server;
+use crate::query_plan::captures::Captures;
+use crate::query_plan::verdict::Mode;
+use crate::ui::progress;
+
+/// Take the plans of the application's queries
+///
+/// Each query of the profile, as its role and with its settings, with each of its sets of values.
+/// Nothing is run but with --mode analyze, and what that writes is rolled back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pgtune plan capture                          costs and digests of all queries
+  pgtune plan capture unread_count --tree      one query, with its whole plan
+  pgtune plan capture --mode analyze           run them, and show times and blocks
+  pgtune plan capture --save before.json       to compare with later
+  pgtune plan capture --file queries.sql       queries of a file")]
+pub struct Args {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+    /// How to take them
+    #[arg(long, value_enum, default_value_t = Mode::Estimate)]
+    mode: Mode,
+    /// Show the whole plans
+    #[arg(long)]
+    tree: bool,
+    /// Write the plans into a file, for `plan diff`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    save: Option<PathBuf>,
+    /// How long a query may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = Millis::parse)]
+    timeout: Millis,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    let captures = now(context, &args.workload, args.mode, args.timeout)?;
+    if let Some(path) = &args.save {
+        let text = serde_json::to_string(&captures).expect("plans fit into JSON");
+        std::fs::write(path, text + "\n")
+            .map_err(|error| Error::system(format!("write {}", path.display()), error))?;
+        context.ui.status(&format!("written  {}", path.display()));
+    }
+    context.show(&shown::captures(&captures, args.tree))?;
+    let failed = captures.queries.iter().filter(|one| one.capture().is_none()).count();
+    match failed {
+        0 => Ok(()),
+        failed => {
+            let message = format!("{} no plan", plural(failed, "query has", "queries have"));
+            Err(Error::new(Kind::Answer, message))
+        }
+    }
+}
+
+/// The plans of the database at this moment.
+pub fn now(
+    context: &Context,
+    workload: &WorkloadArgs,
+    mode: Mode,
+    statement_timeout: Millis,
+) -> Result<Captures> {
+    let queries = workload.queries(context)?;
+    let database = Database::of(context)?;
+    let mut session = database.open()?;
+    let server = server::look(&mut session, &database.history_table)?;
+    let lock_timeout = context.profile().limits.lock_budget;
+    let terms = Terms { mode, statement_timeout, lock_timeout };
+    let mut show = progress::count(context.ui, queries.len() as u64);
+    take(&mut session, &server, &queries, &terms, |done| show(done as u64, "queries"))
+}

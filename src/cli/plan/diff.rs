@@ -1,0 +1,69 @@
+//! `pgtune plan diff`: two captures, or one and the database.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use crate::cli::context::Context;
+use crate::cli::plan::shown;
+use crate::cli::plan::take::read_file;
+use crate::cli::plan::workload::WorkloadArgs;
+use crate::error::{Error, Kind, Result};
+use crate::model::units::{Millis, plural};
+use crate::query_plan::captures::{Captures, compare};
+use crate::query_plan::verdict::Verdict;
+
+use super::capture::now;
+
+/// Compare the plans of a capture with those of another, or of the database now
+///
+/// A verdict for each query, and the tree of each plan that changed. Exit code 1 where a query
+/// regressed or failed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pgtune plan diff before.json                 with the database as it is now
+  pgtune plan diff before.json after.json      two files, without a database")]
+pub struct Args {
+    /// What to compare with: a file of `plan capture --save`
+    #[arg(value_name = "BEFORE", value_hint = ValueHint::FilePath)]
+    before: PathBuf,
+    /// What to compare; without it the database is asked, in the same way
+    #[arg(value_name = "AFTER", value_hint = ValueHint::FilePath)]
+    after: Option<PathBuf>,
+    /// How long a query may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = Millis::parse)]
+    timeout: Millis,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    let before = read_file(&args.before)?;
+    let after: Captures = match &args.after {
+        Some(path) => read_file(path)?,
+        None => now(context, &WorkloadArgs::all(), before.mode, args.timeout)?,
+    };
+    let compared = compare(&before, &after, &context.profile().gate);
+    let unpaired = before.queries.len() + after.queries.len() - 2 * compared.len();
+    if unpaired > 0 {
+        context.ui.warn(&format!("{} only one side", plural(unpaired, "query is on", "queries are on")));
+    }
+    context.show(&shown::compared("", &compared))?;
+    let bad = |verdict| match verdict {
+        Verdict::Regressed | Verdict::Failed => true,
+        Verdict::Identical
+        | Verdict::SameShape
+        | Verdict::Improved
+        | Verdict::Changed
+        | Verdict::Unstable
+        | Verdict::NotComparable => false,
+    };
+    let bad = compared.iter().filter(|one| bad(one.judgement.verdict)).count();
+    match bad {
+        0 => Ok(()),
+        bad => {
+            let message = format!("{} worse", plural(bad, "query is", "queries are"));
+            Err(Error::new(Kind::Answer, message))
+        }
+    }
+}

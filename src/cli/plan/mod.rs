@@ -1,0 +1,34 @@
+//! `pgtune plan`: what PostgreSQL makes of the application's queries.
+
+use clap::Subcommand;
+
+use crate::cli::context::Context;
+use crate::error::Result;
+
+mod capture;
+mod diff;
+mod shown;
+pub mod take;
+mod workload;
+
+/// See how PostgreSQL runs the application's queries, and compare plans
+#[derive(Debug, clap::Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Capture(capture::Args),
+    Diff(diff::Args),
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    match args.command {
+        Command::Capture(args) => capture::run(context, args),
+        Command::Diff(args) => diff::run(context, args),
+    }
+}

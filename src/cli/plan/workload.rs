@@ -1,0 +1,66 @@
+//! Which queries to plan: the profile's, or those of a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+
+use crate::cli::context::Context;
+use crate::error::{Error, Result};
+use crate::model::suggest::nearest;
+use crate::profile::Query;
+use crate::profile::queries::parse_file;
+
+/// Which queries.
+#[derive(Debug, clap::Args)]
+pub struct WorkloadArgs {
+    /// Queries of the profile, or of the files; without one all of them
+    #[arg(value_name = "QUERY")]
+    names: Vec<String>,
+    /// Queries with this tag only; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Queries of a file, each below a line `-- name: …`, instead of the profile's; may be repeated
+    #[arg(long = "file", short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+}
+
+impl WorkloadArgs {
+    /// The queries that were asked for. Errors where a name is unknown, and where there are none.
+    pub fn queries(&self, context: &Context) -> Result<Vec<Query>> {
+        let mut all = Vec::new();
+        for file in &self.files {
+            all.extend(read(file)?);
+        }
+        if self.files.is_empty() {
+            all.clone_from(&context.profile().queries);
+        }
+        for name in &self.names {
+            if !all.iter().any(|query| query.name == *name) {
+                let error = Error::usage(format!("there is no query {name}"));
+                let guess = nearest(name, all.iter().map(|query| query.name.as_str()));
+                return Err(match guess {
+                    Some(known) => error.hint(format!("did you mean {known}?")),
+                    None => error,
+                });
+            }
+        }
+        all.retain(|query| {
+            let named = self.names.is_empty() || self.names.contains(&query.name);
+            let tagged = self.tags.is_empty() || query.tags.iter().any(|t| self.tags.contains(t));
+            named && tagged
+        });
+        match all.is_empty() {
+            true => Err(Error::usage("there are no such queries").hint(
+                "queries are [[queries]] of the profile, or those of a file given with --file",
+            )),
+            false => Ok(all),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Query>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::system(format!("read {shown}"), error))?;
+    parse_file(&text).map_err(|message| Error::usage(format!("{shown}: {message}")))
+}

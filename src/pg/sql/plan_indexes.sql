@@ -1,0 +1,21 @@
+-- The indexes of the relations $1, and what each indexes, cut behind the table's name as in
+-- indexes.sql. One that is gone meanwhile has no definition.
+select n.nspname::text, c.relname::text,
+       case when i.indisunique then 'UNIQUE ' else '' end || substr(
+         pg_get_indexdef(c.oid),
+         length(format(
+           'CREATE %sINDEX %I ON %s%I.%I ',
+           case when i.indisunique then 'UNIQUE ' else '' end,
+           c.relname,
+           case when c.relkind = 'I' then 'ONLY ' else '' end,
+           tn.nspname,
+           t.relname
+         )) + 1
+       )
+from (select distinct to_regclass(name)::oid as relid from unnest($1::text[]) as name) as asked
+join pg_index i on i.indrelid = asked.relid
+join pg_class c on c.oid = i.indexrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_class t on t.oid = i.indrelid
+join pg_namespace tn on tn.oid = t.relnamespace
+where pg_get_indexdef(c.oid) is not null

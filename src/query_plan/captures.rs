@@ -1,0 +1,109 @@
+//! The plans of many queries at one moment, saved and compared. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::diff::{PlanDiff, diff};
+use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
+use crate::model::gate::Thresholds;
+
+/// Grows when a program that reads the file would have to change. New keys do not count.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The plans of many queries at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Captures {
+    /// The version of this form.
+    pub schema_version: u32,
+    /// When they were taken: RFC 3339, UTC.
+    pub taken_at: String,
+    /// `server_version` of the server.
+    pub server_version: String,
+    /// How they were asked for.
+    pub mode: Mode,
+    /// One for each query and each of its sets of values.
+    pub queries: Vec<Captured>,
+}
+
+/// One query with one set of values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Captured {
+    /// The query's name.
+    pub query: String,
+    /// Which of its sets of values, from 1; 0 where it takes none, or the plan is generic.
+    pub set: usize,
+    /// How often it is run, beside the others.
+    pub calls: f64,
+    /// The plan, or why there is none.
+    pub outcome: Outcome,
+}
+
+/// One query with one set of values, before and after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared<'a> {
+    /// Before.
+    pub before: &'a Captured,
+    /// After.
+    pub after: &'a Captured,
+    /// What to think of it.
+    pub judgement: Judgement,
+    /// Where the plans differ; `None` where one of them is none.
+    pub diff: Option<PlanDiff>,
+}
+
+impl Captured {
+    /// "size_country (2)": the query, and which of its several sets of values.
+    pub fn label(&self) -> String {
+        match self.set {
+            0 => self.query.clone(),
+            set => format!("{} ({set})", self.query),
+        }
+    }
+
+    /// The plan, where there is one.
+    pub fn capture(&self) -> Option<&Capture> {
+        match &self.outcome {
+            Outcome::Plan(capture) => Some(capture),
+            Outcome::Error(_) | Outcome::TimedOut(_) => None,
+        }
+    }
+}
+
+impl Captures {
+    /// The plan of the same query with the same set of values.
+    pub fn of(&self, other: &Captured) -> Option<&Captured> {
+        self.queries.iter().find(|one| (&one.query, one.set) == (&other.query, other.set))
+    }
+}
+
+/// Compares what both have, in the order of `before`.
+pub fn compare<'a>(
+    before: &'a Captures,
+    after: &'a Captures,
+    thresholds: &Thresholds,
+) -> Vec<Compared<'a>> {
+    let pairs = before.queries.iter().filter_map(|one| Some((one, after.of(one)?)));
+    pairs
+        .map(|(before, after)| {
+            let plans = before.capture().zip(after.capture());
+            Compared {
+                before,
+                after,
+                judgement: judge(&before.outcome, &after.outcome, thresholds),
+                diff: plans.map(|(before, after)| diff(&before.plan, &after.plan)),
+            }
+        })
+        .collect()
+}
+
+/// Whether a verdict is worth a tree.
+pub fn is_news(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Identical | Verdict::SameShape => false,
+        Verdict::Improved
+        | Verdict::Changed
+        | Verdict::Unstable
+        | Verdict::NotComparable
+        | Verdict::Regressed
+        | Verdict::Failed => true,
+    }
+}
