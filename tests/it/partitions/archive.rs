@@ -8,7 +8,7 @@ use crate::project::eventually_some;
 use crate::support::{Database, say};
 
 /// Months from September on, with a row each hour.
-const MONTHS: &str = "
+pub const MONTHS: &str = "
     create table ev (at timestamptz not null, v int not null, note text, primary key (at, v))
       partition by range (at);
     create index on ev (v);
@@ -23,10 +23,10 @@ const MONTHS: &str = "
     insert into ev select d, extract(day from d), 'n' || d from generate_series(
       timestamptz '2025-09-01 12:00+00', '2026-03-10 12:00+00', '1 hour') d;
 ";
-const RULE: &str = "[archive]\nto = \"archive\"\n[[partitions]]\ntable = \"ev\"\n\
+pub const RULE: &str = "[archive]\nto = \"archive\"\n[[partitions]]\ntable = \"ev\"\n\
     interval = \"month\"\nahead = 1\nretention = \"5 months\"\nexpiry = \"archive\"\n\
     grace = \"0\"\n";
-const NOW: &str = "2026-03-15";
+pub const NOW: &str = "2026-03-15";
 /// Months from September on, each by hash below, with identity where a partition has it, too.
 const BELOW: &str = "
     create table ev (id bigint generated always as identity, at timestamptz not null,
@@ -60,7 +60,7 @@ const SUM: &str = "select (count(*) || ' ' || sum(hashtextextended(ev::text, 0))
 
 impl Kept {
     /// The archives' names, in order.
-    fn archives(&self) -> Vec<String> {
+    pub fn archives(&self) -> Vec<String> {
         let root = self.project.folder.path().join("archive");
         let Ok(folders) = fs::read_dir(&root) else { return Vec::new() };
         let mut names: Vec<String> = folders
@@ -79,11 +79,11 @@ impl Kept {
         self.project.folder.path().join("archive").join(format!("{archive}.{ending}"))
     }
 
-    fn sum(&self) -> String {
+    pub fn sum(&self) -> String {
         self.texts(SUM, &[]).remove(0)
     }
 
-    fn has(&self, table: &str) -> bool {
+    pub fn has(&self, table: &str) -> bool {
         self.texts("select (to_regclass($1) is not null)::text", &[&table]) == ["true"]
     }
 }
