@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::copying;
 use crate::archive::manifest::{Manifest, archive_name, manifest_file};
-use crate::archive::store::Store;
+use crate::archive::store::{Place, Store};
 use crate::archive::{self, Progress, Source};
 use crate::error::{Error, Kind, Result};
 use crate::model::archive::Lineage;
@@ -21,8 +21,8 @@ use crate::runbook::partition::{NewPartition, PartitionAction, note_archived, no
 
 /// What such a step works with.
 pub struct Tools<'a> {
-    /// Where archives are; `None` where the profile names no place.
-    pub store: Option<&'a Store>,
+    /// Where archives are; `None` for commands that archive nothing.
+    pub place: Option<&'a Place<'a>>,
     /// Becomes true when somebody wants the run to end.
     pub stopped: &'a AtomicBool,
     /// How long to queue for a lock.
@@ -67,10 +67,10 @@ pub fn run(
 
 impl<'a> Tools<'a> {
     fn store(&self) -> Result<&'a Store> {
-        self.store.ok_or_else(|| {
-            let hint = "set archive.to; a bucket needs AWS_ACCESS_KEY_ID as well";
-            Error::usage("there is no place for archives").hint(hint)
-        })
+        let place = self.place.ok_or_else(|| {
+            Error::new(Kind::Bug, "a command that knows no place for archives archives")
+        })?;
+        place.store()
     }
 
     /// Tells how far a transfer is, and ends it when somebody asks pgtune to stop.

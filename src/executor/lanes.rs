@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::OpenSession;
 use super::step::{self, StepFailure};
-use crate::archive::store::Store;
+use crate::archive::store::Place;
 use crate::error::Result;
 use crate::pg::connect::{Canceler, Notice};
 use crate::pg::session::Session;
@@ -57,7 +57,7 @@ struct Lane<'scope, 'env> {
 pub struct Lanes<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     stopped: &'env AtomicBool,
-    archive: Option<&'env Store>,
+    archive: Option<&'env Place<'env>>,
     /// Sessions at hand that no lane has yet.
     idle: Vec<Session>,
     lanes: Vec<Lane<'scope, 'env>>,
@@ -71,7 +71,7 @@ impl<'scope, 'env> Lanes<'scope, 'env> {
         scope: &'scope Scope<'scope, 'env>,
         sessions: &mut Vec<Session>,
         stopped: &'env AtomicBool,
-        archive: Option<&'env Store>,
+        archive: Option<&'env Place<'env>>,
     ) -> Lanes<'scope, 'env> {
         let (sender, receiver) = channel();
         let idle = take(sessions).into_iter().rev().collect();
@@ -140,7 +140,7 @@ fn work(
     lane: usize,
     orders: &Receiver<(usize, &Step)>,
     sender: &Sender<Message>,
-    (stopped, archive): (&AtomicBool, Option<&Store>),
+    (stopped, archive): (&AtomicBool, Option<&Place<'_>>),
 ) -> Session {
     // The run outlives its lanes, so sending cannot fail.
     let tell = |message| drop(sender.send(message));

@@ -10,7 +10,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::archive::store::Store;
+use crate::archive::store::Place;
 use crate::error::{Error, Kind, Result};
 use crate::pg::connect::{Canceler, Notice};
 use crate::pg::runner_lock::RunnerLock;
@@ -48,8 +48,8 @@ pub struct Crew<'a> {
     pub lock: Option<RunnerLock>,
     /// Watches the others; opened when there is something to watch.
     pub watcher: Option<Session>,
-    /// Where archives are, for those who archive.
-    pub archive: Option<Store>,
+    /// Where archives are, for those who may archive.
+    pub archive: Option<Place<'a>>,
     /// Opens more.
     pub open: &'a OpenSession<'a>,
     /// Becomes true when somebody wants the run to end.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::archiving::{self, Tools};
 use super::retry;
 use crate::archive::Progress;
-use crate::archive::store::Store;
+use crate::archive::store::Place;
 use crate::model::migration::MigrationId;
 use crate::model::units::Millis;
 use crate::pg::failure::{Failure, Verdict};
@@ -74,7 +74,7 @@ pub enum Told {
 pub fn run(
     session: &mut Session,
     step: &Step,
-    hands: (&AtomicBool, Option<&Store>),
+    hands: (&AtomicBool, Option<&Place<'_>>),
     mut jitter: impl FnMut() -> f64,
     tell: impl Fn(Told),
 ) -> Result<(), Box<StepFailure>> {
@@ -122,7 +122,7 @@ fn next_size(size: usize, took: Duration) -> usize {
 fn run_whole(
     session: &mut Session,
     step: &Step,
-    (stopped, archive): (&AtomicBool, Option<&Store>),
+    (stopped, archive): (&AtomicBool, Option<&Place<'_>>),
     jitter: &mut impl FnMut() -> f64,
     tell: &impl Fn(Told),
 ) -> Result<Duration, Box<StepFailure>> {
@@ -137,7 +137,7 @@ fn run_whole(
                 tell(Told::Progress { phase, done: rows, total: all_rows });
             }
         };
-        let tools = Tools { store: archive, stopped, lock_timeout, tell: &progress };
+        let tools = Tools { place: archive, stopped, lock_timeout, tell: &progress };
         let try_began = Instant::now();
         let attempted = match run_with_tools(session, step, &tools) {
             Some(result) => result,

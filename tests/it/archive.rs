@@ -107,7 +107,7 @@ fn noise(database: &Database, rows: u32) {
 }
 
 /// The files below a folder.
-fn files_in(folder: &Path) -> Vec<PathBuf> {
+pub fn files_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let below = entries.map(|entry| entry.unwrap().path());
     below.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
@@ -347,11 +347,11 @@ fn memory_does_not_grow_with_the_table() {
 }
 
 /// A small file system of its own; unmounted when dropped.
-struct Mount(tempfile::TempDir);
+pub struct Mount(pub tempfile::TempDir);
 
 impl Mount {
     /// `None`, said loudly, where this user may not mount.
-    fn tmpfs(options: &str) -> Option<Mount> {
+    pub fn tmpfs(options: &str) -> Option<Mount> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path());
@@ -391,15 +391,16 @@ fn a_full_or_read_only_disk_is_said_and_left_clean() {
 }
 
 /// The S3-compatible server of `scripts/s3`, with a bucket `archive`; stopped when dropped.
-struct S3 {
+pub struct S3 {
     child: Child,
-    url: String,
+    /// Where it is.
+    pub url: String,
 }
 
 impl S3 {
     /// `None`, said loudly, where it was not installed. `arguments`: for TLS, where the
     /// certificate is.
-    fn start(arguments: &[PathBuf]) -> Option<S3> {
+    pub fn start(arguments: &[PathBuf]) -> Option<S3> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".s3/serve");
         if !program.is_file() {
             skipped("archiving to a bucket; `scripts/s3` fetches a server for it");
@@ -436,12 +437,14 @@ impl Drop for S3 {
     }
 }
 
-const KEY: &str = "test-key";
-const SECRET: &str = "test-secret";
+/// What opens its bucket.
+pub const KEY: &str = "test-key";
+/// The other half.
+pub const SECRET: &str = "test-secret";
 
 /// Runs pgtune with credentials, which it must not say.
 #[track_caller]
-fn run_as(project: &Project, key: &str, secret: &str, arguments: &[&str]) -> Said {
+pub fn run_as(project: &Project, key: &str, secret: &str, arguments: &[&str]) -> Said {
     let mut command = project.command(arguments);
     command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret);
     let said = said(command);

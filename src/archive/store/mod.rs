@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::profile::Archive;
@@ -99,6 +100,33 @@ impl fmt::Display for Store {
         match self {
             Store::Folder(folder) => folder.fmt(f),
             Store::Bucket(bucket) => bucket.fmt(f),
+        }
+    }
+}
+
+/// Opens a store, or says what is missing.
+pub type OpenStore<'a> = dyn Fn() -> Result<Store> + Sync + 'a;
+
+/// A store that the first who needs it opens: whoever archives nothing needs no place for it.
+pub struct Place<'a> {
+    open: &'a OpenStore<'a>,
+    opened: OnceLock<Store>,
+}
+
+impl<'a> Place<'a> {
+    /// A place that `open` opens.
+    pub fn new(open: &'a OpenStore<'a>) -> Place<'a> {
+        Place { open, opened: OnceLock::new() }
+    }
+
+    /// The store. Errors are those of opening it, each time anew.
+    pub fn store(&self) -> Result<&Store> {
+        match self.opened.get() {
+            Some(store) => Ok(store),
+            None => {
+                let store = (self.open)()?;
+                Ok(self.opened.get_or_init(|| store))
+            }
         }
     }
 }

@@ -2,13 +2,14 @@
 //! up to date, so that one in trouble stops no other.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
-use crate::archive::store::{Credentials, Store};
+use crate::archive::store::{Credentials, Place, Store};
 use crate::cli::context::Context;
 use crate::cli::converge::repeat;
 use crate::cli::database::Database;
@@ -22,9 +23,8 @@ use crate::model::units::{Millis, human_duration, plural};
 use crate::pg::server;
 use crate::pg::session::Session;
 use crate::planner::Planned;
-use crate::planner::partition::Scope;
-use crate::profile::Limits;
-use crate::profile::partitions::{Expiry, PartitionRule};
+use crate::profile::partitions::PartitionRule;
+use crate::profile::{Archive, Limits};
 use crate::report::{Report, Table};
 use crate::runbook::Runbook;
 use crate::runbook::action::Action;
@@ -165,7 +165,9 @@ fn apply(
     let Runner { lock, lane, server, stopped } = runner;
     server::refuse_read_only(&server)?;
     let open = || database.open_runner();
-    let archive = archive_of(context, jobs);
+    let (settings, folder) = (&context.profile().archive, context.profile_folder.as_path());
+    let open_store = || open_store(settings, folder);
+    let archive = Some(Place::new(&open_store));
     let (sessions, lock) = (vec![lane], Some(lock));
     let mut crew = Crew { sessions, lock, watcher: None, archive, open: &open, stopped };
     let mut display = progress::display(context.ui, steps);
@@ -231,34 +233,13 @@ fn withdraw_proofs(
 /// How long to go on trying to take a proof back.
 const WITHDRAWAL_DEADLINE: Millis = Millis(20_000);
 
-/// The place for archives, where a job may need one.
-fn archive_of(context: &Context, jobs: &[Job<'_>]) -> Option<Store> {
-    let has_place = !context.profile().archive.to.is_empty();
-    let archives = |job: &Job<'_>| match job.scope {
-        Scope::Archive(_) | Scope::Restore(_) => true,
-        Scope::Rotate if job.written.expiry == Expiry::Archive => true,
-        // What is dropped may be archived.
-        Scope::Rotate => has_place && job.written.expiry == Expiry::Drop,
-        Scope::Drop(_) => has_place,
-        Scope::Create => false,
-    };
-    if !jobs.iter().any(archives) {
-        return None;
-    }
-    match store(context) {
-        Ok(store) => Some(store),
-        // What is archived fails; all else goes on.
-        Err(error) => {
-            context.ui.warn(&format!("nothing can be archived: {}", error.message));
-            None
-        }
-    }
-}
-
 /// The place for archives, as the profile names it.
 pub fn store(context: &Context) -> Result<Store> {
-    let credentials = Credentials::of(|name| std::env::var(name).ok());
-    Store::open(&context.profile().archive, &context.profile_folder, credentials)
+    open_store(&context.profile().archive, &context.profile_folder)
+}
+
+fn open_store(settings: &Archive, profile_folder: &Path) -> Result<Store> {
+    Store::open(settings, profile_folder, Credentials::of(|name| std::env::var(name).ok()))
 }
 
 /// A rule takes two rounds, more where others change the table meanwhile.

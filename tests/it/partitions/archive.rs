@@ -8,7 +8,7 @@ use crate::project::eventually_some;
 use crate::support::{Database, say};
 
 /// Months from September on, with a row each hour.
-const MONTHS: &str = "
+pub const MONTHS: &str = "
     create table ev (at timestamptz not null, v int not null, note text, primary key (at, v))
       partition by range (at);
     create index on ev (v);
@@ -23,10 +23,10 @@ const MONTHS: &str = "
     insert into ev select d, extract(day from d), 'n' || d from generate_series(
       timestamptz '2025-09-01 12:00+00', '2026-03-10 12:00+00', '1 hour') d;
 ";
-const RULE: &str = "[archive]\nto = \"archive\"\n[[partitions]]\ntable = \"ev\"\n\
+pub const RULE: &str = "[archive]\nto = \"archive\"\n[[partitions]]\ntable = \"ev\"\n\
     interval = \"month\"\nahead = 1\nretention = \"5 months\"\nexpiry = \"archive\"\n\
     grace = \"0\"\n";
-const NOW: &str = "2026-03-15";
+pub const NOW: &str = "2026-03-15";
 /// Months from September on, each by hash below, with identity where a partition has it, too.
 const BELOW: &str = "
     create table ev (id bigint generated always as identity, at timestamptz not null,
@@ -60,7 +60,7 @@ const SUM: &str = "select (count(*) || ' ' || sum(hashtextextended(ev::text, 0))
 
 impl Kept {
     /// The archives' names, in order.
-    fn archives(&self) -> Vec<String> {
+    pub fn archives(&self) -> Vec<String> {
         let root = self.project.folder.path().join("archive");
         let Ok(folders) = fs::read_dir(&root) else { return Vec::new() };
         let mut names: Vec<String> = folders
@@ -79,11 +79,11 @@ impl Kept {
         self.project.folder.path().join("archive").join(format!("{archive}.{ending}"))
     }
 
-    fn sum(&self) -> String {
+    pub fn sum(&self) -> String {
         self.texts(SUM, &[]).remove(0)
     }
 
-    fn has(&self, table: &str) -> bool {
+    pub fn has(&self, table: &str) -> bool {
         self.texts("select (to_regclass($1) is not null)::text", &[&table]) == ["true"]
     }
 }
@@ -230,8 +230,13 @@ fn nor_does_it_of_hashes_below() {
 fn a_missing_place_stops_no_creation() {
     let rule = RULE.replace("to = \"archive\"", "to = \"s3://bucket\"");
     let Some(kept) = Kept::new("archive_nowhere", &[MONTHS], &rule) else { return };
+    // Who archives nothing needs none.
+    let said = kept.run("rotate --yes --as-of 2026-02-15");
+    said.expect(0, &[]);
+    assert!(!said.stderr.contains("credentials"), "{said}");
     let said = kept.project.run(&super::rotation(NOW));
-    said.expect(2, &["there are no credentials for s3://bucket", "no place for archives"]);
+    let text = "archive public.ev_2025_09: there are no credentials for s3://bucket";
+    said.expect(2, &[text, "set AWS_ACCESS_KEY_ID"]);
     assert!(kept.has("ev_2026_04") && kept.has("ev_2025_09"));
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod retention;
 mod shipped;
 mod stalls;
+mod stores;
 mod sweep;
 mod together;
 mod traits;
