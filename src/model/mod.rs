@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod catalog;
 pub mod finding;
 pub mod foreign;
+pub mod gate;
 pub mod ident;
 pub mod ledger;
 pub mod lock;
