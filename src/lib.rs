@@ -13,6 +13,7 @@ mod model;
 mod pg;
 mod planner;
 mod profile;
+#[expect(dead_code, unused_imports, reason = "what captures plans comes next")]
 mod query_plan;
 mod report;
 mod runbook;

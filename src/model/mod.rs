@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod default_rows;
 pub mod finding;
 pub mod foreign;
+pub mod gate;
 pub mod ident;
 pub mod ledger;
 pub mod lock;

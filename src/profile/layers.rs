@@ -224,6 +224,7 @@ fn single_value(path: &str, text: &str, merged: &Table) -> Table {
     let value = match current {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
+        Some(Value::Float(_)) => text.parse().map(Value::Float).ok(),
         Some(_) | None => None,
     }
     .unwrap_or_else(|| Value::String(text.to_string()));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::gate::Thresholds;
 use crate::model::migration::VersionWidth;
 use crate::model::units::Millis;
 
@@ -37,6 +38,8 @@ pub struct Profile {
     pub limits: Limits,
     /// Where the rows of partitions go before they are dropped.
     pub archive: Archive,
+    /// What counts as a regression, for `--gate`.
+    pub gate: Thresholds,
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,

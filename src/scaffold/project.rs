@@ -95,6 +95,7 @@ mod tests {
         assert_eq!(layered.profile.limits.lock_budget.0, 500);
         assert_eq!(shown.limits, Profile::default().limits);
         assert_eq!(shown.migrations, Profile::default().migrations);
+        assert_eq!(shown.gate, Profile::default().gate);
         assert_eq!(shown.queries.len(), 1);
         for key in layers::keys() {
             let name = key.rsplit('.').next().unwrap();
