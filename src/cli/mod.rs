@@ -31,6 +31,7 @@ mod man;
 mod migrate;
 mod new;
 mod partitions;
+mod plan;
 mod repair;
 mod rewrite;
 mod runner;
@@ -63,6 +64,7 @@ enum Command {
     New(new::Args),
     Migrate(migrate::Args),
     Partitions(partitions::Args),
+    Plan(plan::Args),
     Demo(demo::Args),
     Status(status::Args),
     Baseline(baseline::Args),
@@ -106,6 +108,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::New(args) => new::run(&context()?, args),
         Command::Migrate(args) => migrate::run(&context()?, args),
         Command::Partitions(args) => partitions::run(&context()?, args),
+        Command::Plan(args) => plan::run(&context()?, args),
         Command::Demo(args) => demo::run(ui, args),
         Command::Status(args) => status::run(&context()?, args),
         Command::Baseline(args) => baseline::run(&context()?, args),

@@ -16,8 +16,8 @@ use crate::error::{Error, Kind};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::units::Millis;
 use crate::profile::Query;
-use crate::query_plan::{Names, Size};
 use crate::query_plan::verdict::Mode;
+use crate::query_plan::{Names, Size};
 
 /// `EXPLAIN (GENERIC_PLAN)` came with PostgreSQL 16.
 const GENERIC_PLAN_VERSION_NUM: u32 = 160_000;

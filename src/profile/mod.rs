@@ -15,6 +15,7 @@ use crate::model::units::Millis;
 
 pub mod layers;
 pub mod partitions;
+pub mod queries;
 pub mod secret;
 pub mod show;
 
@@ -178,7 +179,14 @@ pub struct Query {
     pub settings: BTreeMap<String, String>,
     /// Longest acceptable time; 0 means no target.
     pub target: Millis,
+    /// How often the application runs it beside the others: the weight of its plan. 0 counts as 1.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub calls: f64,
     /// Labels to select queries by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }

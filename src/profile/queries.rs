@@ -73,7 +73,10 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line() {
         let wrong = |text| parse_file(text).unwrap_err();
         assert_eq!(wrong("select 1"), "line 1: SQL before the first line `-- name: …`");
-        assert_eq!(wrong("-- name: a\nselect 1\n-- name: a"), "line 3: a query needs a name of its own");
+        assert_eq!(
+            wrong("-- name: a\nselect 1\n-- name: a"),
+            "line 3: a query needs a name of its own"
+        );
         assert!(wrong("-- name: a\n-- parameters: US\nselect 1").starts_with("line 2: sets of"));
         assert_eq!(wrong("-- name: a\n"), "the query a is empty");
     }

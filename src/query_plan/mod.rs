@@ -5,11 +5,13 @@
 //! explains it to users.
 
 mod canonical;
+pub mod captures;
 mod diff;
 mod fold;
 mod node;
 mod operator;
 mod read;
+mod relations;
 mod scans;
 mod text;
 pub mod verdict;
@@ -20,5 +22,6 @@ pub use node::{
     RelationFacts, Role, Size, Target,
 };
 pub use read::read;
+pub use relations::relations;
 pub use scans::scans;
 pub use text::Figures;

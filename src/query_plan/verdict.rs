@@ -62,14 +62,14 @@ pub struct Capture {
 }
 
 /// How a plan was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// EXPLAIN with values.
+    /// Planned for each set of values, and not run
     Estimate,
-    /// EXPLAIN of the generic plan, without values.
+    /// Planned for any values, as a prepared statement that is often run
     Generic,
-    /// EXPLAIN ANALYZE with values.
+    /// Run for each set of values, and rolled back
     Analyze,
 }
 

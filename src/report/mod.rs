@@ -5,6 +5,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::model::finding::Finding;
+use crate::query_plan::Line;
 
 pub mod json;
 pub mod metrics;
@@ -23,7 +24,7 @@ pub struct Report {
 
 /// One part of a report. An empty title is not shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Section {
     /// Names with one value each; in JSON an object.
     Facts {
@@ -39,6 +40,13 @@ pub enum Section {
     Findings {
         /// In the order of their subjects.
         findings: Vec<Finding>,
+    },
+    /// Two plans as one tree.
+    PlanDiff {
+        /// Of which query.
+        title: String,
+        /// The lines of both.
+        lines: Vec<Line>,
     },
     /// Text to be shown as it is: SQL, a tree.
     Text {
@@ -101,6 +109,12 @@ impl Report {
     /// Adds findings.
     pub fn findings(mut self, findings: Vec<Finding>) -> Report {
         self.sections.push(Section::Findings { findings });
+        self
+    }
+
+    /// Adds the difference of two plans.
+    pub fn plan_diff(mut self, title: &str, lines: Vec<Line>) -> Report {
+        self.sections.push(Section::PlanDiff { title: title.to_string(), lines });
         self
     }
 

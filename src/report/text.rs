@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use super::tone::{Tone, paint};
 use super::{Report, Section, Table};
 use crate::model::finding::{Finding, Severity};
+use crate::query_plan::{Kept, Line};
 
 /// The report as text with a final newline. Tables wrap at `width` columns, if there is one.
 pub fn render(report: &Report, width: Option<u16>) -> String {
@@ -20,6 +21,7 @@ fn section(section: &Section, width: Option<u16>) -> String {
         Section::Facts { title, facts } => titled(title, self::facts(facts, width)),
         Section::Table(table) => titled(&table.title, self::table(table, width)),
         Section::Findings { findings } => self::findings(findings),
+        Section::PlanDiff { title, lines } => titled(title, lines.iter().map(plan_line).collect()),
         Section::Text { title, body } => {
             titled(title, body.split_inclusive('\n').map(harmless).collect())
         }
@@ -101,6 +103,27 @@ fn findings(findings: &[Finding]) -> String {
         }
     }
     text
+}
+
+/// `- 1203.50  Seq Scan on t`: what only the plan before has, or only the one after, or both.
+fn plan_line(line: &Line) -> String {
+    let (sign, tone) = match line.kept {
+        Kept::Both => (' ', Tone::Faint),
+        Kept::Removed => ('-', Tone::Bad),
+        Kept::Added => ('+', Tone::Good),
+    };
+    let cost = line.cost_after.or(line.cost_before);
+    let cost = cost.map_or_else(String::new, |cost| format!("{cost:.2}"));
+    let pieces = line.pieces.iter().map(|(differs, text)| match (differs, line.kept) {
+        (true, Kept::Removed | Kept::Added) => paint(Tone::Strong, &harmless(text)),
+        (true | false, Kept::Both | Kept::Removed | Kept::Added) => paint(tone, &harmless(text)),
+    });
+    let text: String = pieces.collect();
+    format!(
+        "{} {} {text}\n",
+        paint(tone, &sign.to_string()),
+        paint(Tone::Faint, &format!("{cost:>14}"))
+    )
 }
 
 fn severity(severity: Severity) -> (Tone, &'static str) {

@@ -11,8 +11,10 @@ pub enum Tone {
     Faint,
     /// Somebody should look.
     Warning,
-    /// It did not work.
+    /// It did not work, or went.
     Bad,
+    /// It is new, or better.
+    Good,
 }
 
 impl Tone {
@@ -22,6 +24,7 @@ impl Tone {
             Tone::Faint => Style::new().dimmed(),
             Tone::Warning => AnsiColor::Yellow.on_default(),
             Tone::Bad => AnsiColor::Red.on_default().bold(),
+            Tone::Good => AnsiColor::Green.on_default(),
         }
     }
 }

@@ -41,12 +41,14 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let before = read_file(&args.before)?;
     let after: Captures = match &args.after {
         Some(path) => read_file(path)?,
-        None => now(context, &WorkloadArgs::all(), before.mode, args.timeout)?,
+        None => now(context, &WorkloadArgs::default(), before.mode, args.timeout)?,
     };
     let compared = compare(&before, &after, &context.profile().gate);
     let unpaired = before.queries.len() + after.queries.len() - 2 * compared.len();
     if unpaired > 0 {
-        context.ui.warn(&format!("{} only one side", plural(unpaired, "query is on", "queries are on")));
+        context
+            .ui
+            .warn(&format!("{} only one side", plural(unpaired, "query is on", "queries are on")));
     }
     context.show(&shown::compared("", &compared))?;
     let bad = |verdict| match verdict {

@@ -19,7 +19,7 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
     let mut report = Report::new("").table(table);
     for one in captures.queries.iter().filter(|_| trees) {
         let text = match &one.outcome {
-            Outcome::Plan(capture) => capture.plan.text(Figures::Estimates),
+            Outcome::Plan(capture) => capture.plan.text(Figures::Estimated),
             Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
         };
         report = report.text(&one.label(), format!("{text}\n"));
@@ -28,7 +28,7 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
 }
 
 fn time(one: &Captured) -> Option<f64> {
-    one.capture()?.plan.measured.as_ref()?.execution_ms
+    Some(one.capture()?.plan.measured.as_ref()?.time_ms)
 }
 
 fn row(one: &Captured, measured: bool) -> Vec<String> {

@@ -68,7 +68,10 @@ pub fn take(
         taken_at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
         server_version: format!("{major}.{}", version_num % 10_000),
         mode,
-        queries: answers.into_iter().map(|answer| captured(answer, &names, (mode, major))).collect(),
+        queries: answers
+            .into_iter()
+            .map(|answer| captured(answer, &names, (mode, major)))
+            .collect(),
     })
 }
 
@@ -131,7 +134,7 @@ fn captured(answer: Answer<'_>, names: &Names, (mode, server_major): (Mode, u32)
     Captured {
         query: query.name.clone(),
         set: if several { set + 1 } else { 0 },
-        calls: query.calls,
+        calls: if query.calls > 0.0 { query.calls } else { 1.0 },
         outcome: json.map_or_else(|outcome| outcome, read),
     }
 }
@@ -142,9 +145,9 @@ pub fn read_file(path: &std::path::Path) -> Result<Captures> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::system(format!("read {shown}"), error))?;
     let captures: Captures = serde_json::from_str(&text).map_err(|error| {
-        Error::usage(format!("{shown} holds no plans")).caused_by(error).hint(
-            "`pgtune plan capture --save FILE` writes such a file",
-        )
+        Error::usage(format!("{shown} holds no plans"))
+            .caused_by(error)
+            .hint("`pgtune plan capture --save FILE` writes such a file")
     })?;
     match captures.schema_version {
         SCHEMA_VERSION => Ok(captures),

@@ -11,7 +11,7 @@ use crate::profile::Query;
 use crate::profile::queries::parse_file;
 
 /// Which queries.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct WorkloadArgs {
     /// Queries of the profile, or of the files; without one all of them
     #[arg(value_name = "QUERY")]
