@@ -12,6 +12,8 @@ use crate::pg::{catalog, server};
 use crate::planner::{Goal, Migration, Planned, needs_relations, plan_next};
 use crate::profile::Limits;
 
+use super::plan::watch::PlanWatch;
+
 /// How often to look again; more means that the plan and the database do not understand each
 /// other. An index on a partitioned table takes about six rounds.
 const ROUNDS_MAX: usize = 20;
@@ -60,20 +62,22 @@ fn goal<'a>(aim: &Aim<'a>, history_table: QualifiedName) -> Goal<'a> {
 pub fn converge(
     aim: &Aim<'_>,
     crew: &mut Crew<'_>,
+    plans: Option<&mut PlanWatch<'_>>,
     observe: &mut dyn FnMut(&Event),
 ) -> Result<usize> {
     let statements: usize = aim.migrations.iter().map(|one| one.statements.len()).sum();
     let rounds_max = ROUNDS_MAX + ROUNDS_PER_STATEMENT_MAX * statements;
     let mut look = |session: &mut Session| look_and_plan(session, aim, plan_next);
-    repeat(rounds_max, &mut look, crew, observe)
+    repeat(rounds_max, &mut look, crew, plans, observe)
 }
 
 /// Looks and plans, runs what rests on no guess, and again, until nothing is left to do. Returns
-/// how many steps ran.
+/// how many steps ran. `plans` looks at plans around each stage.
 pub fn repeat(
     rounds_max: usize,
     look_and_plan: &mut dyn FnMut(&mut Session) -> Result<Planned>,
     crew: &mut Crew<'_>,
+    mut plans: Option<&mut PlanWatch<'_>>,
     observe: &mut dyn FnMut(&Event),
 ) -> Result<usize> {
     let mut steps = 0;
@@ -91,8 +95,16 @@ pub fn repeat(
         last_basis = basis;
         let stages = &planned.runbook.stages;
         let certain = stages.iter().position(|stage| stage.look_again);
-        let stages = &stages[..certain.map_or(stages.len(), |position| position + 1)];
-        executor::run(stages, crew, observe)?;
+        let (stages, later) = stages.split_at(certain.map_or(stages.len(), |at| at + 1));
+        match plans.as_deref_mut() {
+            None => executor::run(stages, crew, observe)?,
+            Some(plans) => {
+                for (at, stage) in stages.iter().enumerate() {
+                    let next = stages.get(at + 1).or_else(|| later.first());
+                    plans.around(stage, next, crew, observe)?;
+                }
+            }
+        }
         steps += stages.iter().map(|stage| stage.steps.len()).sum::<usize>();
     }
     Err(Error::new(Kind::Stopped, "the database does not become what it should be")

@@ -19,6 +19,7 @@ use crate::ui::progress;
 use super::context::Context;
 use super::converge::{Aim, converge, look_and_plan, refuse};
 use super::database::Database;
+use super::plan::watch::PlanWatch;
 use super::runner::{Runner, take_over};
 use super::{fault, folder};
 
@@ -47,6 +48,9 @@ pub struct Args {
     /// Go ahead without asking
     #[arg(long, short)]
     yes: bool,
+    /// Stop where an index change makes the plan of one of the profile's queries worse
+    #[arg(long)]
+    gate: bool,
     /// How long to wait for another pgtune on the same database (default: limits.runner_wait)
     #[arg(long, value_name = "DURATION", value_parser = Millis::parse)]
     wait: Option<Millis>,
@@ -86,12 +90,13 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     }
     let begin = Instant::now();
     let wait = args.wait.unwrap_or(profile.limits.runner_wait);
-    let (applied, steps) = apply(context, &database, session, &aim, &planned, wait)?;
+    let (applied, steps, plans) =
+        apply(context, &database, session, (&aim, args.gate), &planned, wait)?;
     if applied == 0 {
         return nothing_to_do(context, folder.files.len());
     }
     let elapsed = human_duration(begin.elapsed());
-    report(context, &pending, applied, steps, &elapsed)
+    report(context, &pending, (applied, steps), &elapsed, plans)
 }
 
 /// The migrations to apply, read; errors where files and history do not fit together.
@@ -157,15 +162,15 @@ fn dry_run(context: &Context, planned: &Planned, sql: bool) -> Result<()> {
 }
 
 /// Takes the runner lock, looks again, and runs what is left. Returns how many migrations and
-/// steps it ran.
+/// steps it ran, and what became of plans.
 fn apply(
     context: &Context,
     database: &Database,
     session: Session,
-    aim: &Aim<'_>,
+    (aim, gate): (&Aim<'_>, bool),
     shown: &Planned,
     wait: Millis,
-) -> Result<(usize, usize)> {
+) -> Result<(usize, usize, Report)> {
     let Runner { lock, mut lane, server: before, stopped } =
         take_over(context, database, session, wait)?;
     let planned = look_and_plan(&mut lane, aim, plan)?;
@@ -189,21 +194,35 @@ fn apply(
         fault.strike();
         display(event);
     };
-    let steps = converge(aim, &mut crew, &mut observe)?;
+    let profile = context.profile();
+    let terms = (&profile.gate, &profile.limits);
+    let mut plans = PlanWatch::new(&profile.queries, terms, gate, &before);
+    let watched = (!profile.queries.is_empty()).then_some(&mut plans);
+    let converged = converge(aim, &mut crew, watched, &mut observe);
+    let plans = plans.into_report();
+    let steps = match converged {
+        Ok(steps) => steps,
+        Err(error) => {
+            // What the gate says is about these.
+            context.show(&plans)?;
+            return Err(error);
+        }
+    };
     let after = server::look(&mut crew.sessions[0], &database.history_table)?;
-    Ok((after.history.applied.len().saturating_sub(before.history.applied.len()), steps))
+    let applied = after.history.applied.len().saturating_sub(before.history.applied.len());
+    Ok((applied, steps, plans))
 }
 
 fn report(
     context: &Context,
     pending: &[Migration],
-    applied: usize,
-    steps: usize,
+    (applied, steps): (usize, usize),
     elapsed: &str,
+    plans: Report,
 ) -> Result<()> {
     let migrations = plural(applied, "migration", "migrations");
     let steps = plural(steps, "step", "steps");
     let newest = pending.last().map_or_else(String::new, |migration| migration.id.to_string());
     let title = format!("{migrations} applied in {elapsed} ({steps}); now at {newest}");
-    context.show(&Report::new(&title))
+    context.show(&Report { title, ..plans })
 }

@@ -69,7 +69,8 @@ fn state_after(action: &Action, failed: &StepFailure) -> &'static str {
         | Action::AddKeyUsingIndex(_)
         | Action::AddNotNullCheck { .. }
         | Action::ValidateNotNullCheck { .. }
-        | Action::SetNotNull { .. } => ROLLED_BACK,
+        | Action::SetNotNull { .. }
+        | Action::RecordPlans(_) => ROLLED_BACK,
         Action::Partition(part) if part.script().transaction && action.cut(1).is_none() => {
             ROLLED_BACK
         }

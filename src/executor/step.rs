@@ -332,7 +332,8 @@ fn located(failure: Failure, step: &Step, number: usize, before: usize) -> Box<S
         | Action::AddNotNullCheck { .. }
         | Action::ValidateNotNullCheck { .. }
         | Action::SetNotNull { .. }
-        | Action::Partition(_) => (None, None),
+        | Action::Partition(_)
+        | Action::RecordPlans(_) => (None, None),
     };
     let offset = failure.position.and_then(|position| (position - 1).checked_sub(before));
     let place = statement.zip(offset).and_then(|(statement, offset)| place(statement, offset));

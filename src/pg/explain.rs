@@ -205,6 +205,14 @@ pub fn names(session: &mut Session, relations: &BTreeSet<QualifiedName>) -> Resu
     Ok(names)
 }
 
+/// The statement that makes an index, as a migration would write it; `None` where there is none of
+/// that name, written as in SQL.
+pub fn definition(session: &mut Session, index: &str) -> Outcome<Option<String>> {
+    let sql = "select replace(pg_get_indexdef(to_regclass($1)), ' ON ONLY ', ' ON ')";
+    let rows = session.query(sql, &[(&index, Type::TEXT)])?;
+    Ok(rows.first().and_then(|row| row.get(0)))
+}
+
 fn count(row: &Row, at: usize) -> u64 {
     u64::try_from(row.get::<_, i64>(at)).unwrap_or(0)
 }

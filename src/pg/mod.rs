@@ -8,6 +8,7 @@ pub mod explain;
 pub mod failure;
 pub mod foreign;
 pub mod partitions;
+pub mod plan_history;
 pub mod query_run;
 pub mod runner_lock;
 pub mod server;

@@ -1,10 +1,13 @@
 //! The plans of many queries at one moment, saved and compared. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::diff::{PlanDiff, diff};
 use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
 use crate::model::gate::Thresholds;
+use crate::model::ident::QualifiedName;
 
 /// Grows when a program that reads the file would have to change. New keys do not count.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -22,6 +25,9 @@ pub struct Captures {
     pub mode: Mode,
     /// One for each query and each of its sets of values.
     pub queries: Vec<Captured>,
+    /// The partitions that plans read, with the table at the top; not saved.
+    #[serde(skip)]
+    pub roots: BTreeMap<QualifiedName, QualifiedName>,
 }
 
 /// One query with one set of values.
@@ -69,6 +75,14 @@ impl Captured {
 }
 
 impl Captures {
+    /// Whether any plan reads one of these tables, or the partitioned table above one.
+    pub fn read_any(&self, tables: &BTreeSet<QualifiedName>) -> bool {
+        let names: BTreeSet<String> =
+            tables.iter().map(|table| self.roots.get(table).unwrap_or(table).to_string()).collect();
+        let plans = self.queries.iter().filter_map(Captured::capture);
+        plans.flat_map(|capture| capture.plan.relations.keys()).any(|name| names.contains(name))
+    }
+
     /// The plan of the same query with the same set of values.
     pub fn of(&self, other: &Captured) -> Option<&Captured> {
         self.queries.iter().find(|one| (&one.query, one.set) == (&other.query, other.set))

@@ -94,6 +94,13 @@ impl Report {
         Report { title: title.to_string(), sections: Vec::new() }
     }
 
+    /// Its sections, its title before them.
+    pub fn titled_sections(self) -> Vec<Section> {
+        let title = Section::Text { title: self.title, body: String::new() };
+        let has_title = matches!(&title, Section::Text { title, .. } if !title.is_empty());
+        std::iter::once(title).filter(|_| has_title).chain(self.sections).collect()
+    }
+
     /// Adds names with values.
     pub fn facts(mut self, title: &str, facts: Vec<(String, String)>) -> Report {
         self.sections.push(Section::Facts { title: title.to_string(), facts });

@@ -8,6 +8,7 @@ use super::history::{
     Change, Correction, Record, What, create_history_table, create_progress_table,
 };
 use super::partition::PartitionAction;
+use super::plans::{self, PlanRow};
 use crate::model::catalog::{Catalog, Check, Index, IndexDefinition, KeyConstraint};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::migration::{Applied, MigrationId, Progress, VersionWidth};
@@ -93,6 +94,8 @@ pub enum Action {
     },
     /// Something to a partition as a whole.
     Partition(PartitionAction),
+    /// Write down the plans around an index change.
+    RecordPlans(Vec<PlanRow>),
 }
 
 /// A statement of a migration file.
@@ -234,6 +237,7 @@ impl Action {
                 ])
             }
             Action::Partition(action) => action.script(),
+            Action::RecordPlans(rows) => Script::own(plans::record(rows)),
         }
     }
 
@@ -254,7 +258,8 @@ impl Action {
             | Action::AddNotNullCheck { .. }
             | Action::ValidateNotNullCheck { .. }
             | Action::SetNotNull { .. }
-            | Action::Partition(_) => None,
+            | Action::Partition(_)
+            | Action::RecordPlans(_) => None,
         }
     }
 
@@ -268,6 +273,56 @@ impl Action {
     /// Whether it runs statements as the user wrote them.
     pub fn runs_the_users_sql(&self) -> bool {
         matches!(self, Action::RunStatements { .. } | Action::RunAlone { .. })
+    }
+
+    /// What takes the change of an index back, as a migration's statement; `None` for all that
+    /// changes none, and for what only rebuilds one. `definition` knows how an index was made.
+    pub fn taken_back(
+        &self,
+        definition: impl FnOnce(&QualifiedName) -> Option<String>,
+    ) -> Option<String> {
+        match self {
+            Action::CreateIndex(new) => Some(format!("DROP INDEX {};", new.name)),
+            Action::AttachIndex { parent, .. } => Some(format!("DROP INDEX {parent};")),
+            Action::DropIndex { index } => Some(format!("{};", definition(index)?)),
+            Action::Prepare { .. }
+            | Action::RunStatements { .. }
+            | Action::RunAlone { .. }
+            | Action::Record(_)
+            | Action::CorrectHistory(_)
+            | Action::RebuildIndex { .. }
+            | Action::FinalizeDetach { .. }
+            | Action::AddKeyOnly(_)
+            | Action::AddKeyUsingIndex(_)
+            | Action::AddNotNullCheck { .. }
+            | Action::ValidateNotNullCheck { .. }
+            | Action::SetNotNull { .. }
+            | Action::Partition(_)
+            | Action::RecordPlans(_) => None,
+        }
+    }
+
+    /// Whether plans may change with it: an index comes, goes or is built anew, a partition comes
+    /// or goes, or it runs statements of the user's, which may do anything.
+    pub fn changes_plans(&self) -> bool {
+        match self {
+            Action::CreateIndex(_)
+            | Action::DropIndex { .. }
+            | Action::RebuildIndex { .. }
+            | Action::AttachIndex { .. }
+            | Action::AddKeyUsingIndex(_)
+            | Action::FinalizeDetach { .. }
+            | Action::Partition(_) => true,
+            Action::RunStatements { .. } | Action::RunAlone { .. } => true,
+            Action::Prepare { .. }
+            | Action::Record(_)
+            | Action::CorrectHistory(_)
+            | Action::AddKeyOnly(_)
+            | Action::AddNotNullCheck { .. }
+            | Action::ValidateNotNullCheck { .. }
+            | Action::SetNotNull { .. }
+            | Action::RecordPlans(_) => false,
+        }
     }
 
     /// The index that a failed or abandoned attempt may leave invalid.
@@ -289,7 +344,8 @@ impl Action {
             | Action::AddNotNullCheck { .. }
             | Action::ValidateNotNullCheck { .. }
             | Action::SetNotNull { .. }
-            | Action::Partition(_) => None,
+            | Action::Partition(_)
+            | Action::RecordPlans(_) => None,
         }
     }
 
@@ -343,6 +399,7 @@ impl Action {
             Action::AddNotNullCheck { table, .. } => apply_not_null_check(table, false, catalog),
             Action::ValidateNotNullCheck { table } => apply_not_null_check(table, true, catalog),
             Action::SetNotNull { table, columns } => apply_not_null(table, columns, catalog),
+            Action::RecordPlans(_) => {}
             Action::Partition(action) => action.apply(catalog),
         }
     }

@@ -16,6 +16,7 @@ pub mod action;
 pub mod default;
 pub mod history;
 pub mod partition;
+pub mod plans;
 pub mod print;
 pub mod swap;
 pub mod traits;

@@ -61,7 +61,10 @@ pub fn outline(runbook: &Runbook) -> String {
 /// What an action does, whatever to; `None` for pgtune's own notes.
 fn kind_name(action: &Action) -> Option<&'static str> {
     Some(match action {
-        Action::Prepare { .. } | Action::Record(_) | Action::CorrectHistory(_) => return None,
+        Action::Prepare { .. }
+        | Action::Record(_)
+        | Action::CorrectHistory(_)
+        | Action::RecordPlans(_) => return None,
         Action::RunStatements { .. } => "run statements in a transaction",
         Action::RunAlone { .. } => "run a statement alone",
         Action::CreateIndex(new) if new.only => "create an index on the parent alone",
@@ -269,6 +272,7 @@ pub fn step_name(action: &Action) -> String {
         Action::ValidateNotNullCheck { table } => format!("validate the check on {table}"),
         Action::SetNotNull { table, .. } => format!("set not null on {table}"),
         Action::Partition(action) => action.name(),
+        Action::RecordPlans(_) => "note the plans".to_string(),
     }
 }
 

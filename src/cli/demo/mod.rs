@@ -207,7 +207,7 @@ impl<'a> Demo<'a> {
             return Ok(());
         }
         let mut display = progress::bars(self.ui, steps);
-        let steps = converge(&aim, &mut crew, &mut *display)?;
+        let steps = converge(&aim, &mut crew, None, &mut *display)?;
         drop(display);
         let newest = migrations.last().map_or_else(String::new, |newest| newest.id.to_string());
         let (steps, elapsed) = (plural(steps, "step", "steps"), human_duration(begin.elapsed()));

@@ -189,7 +189,7 @@ fn apply(
             outcome.borrow_mut().count(event);
             observe(event);
         };
-        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, &mut count);
+        let result = repeat(ROUNDS_MAX, &mut look_and_plan, &mut crew, None, &mut count);
         let mut outcome = outcome.into_inner();
         outcome.error = result.err().map(|error| {
             let withdrawn = withdraw_proofs(database, job.written, terms, &mut crew, &mut observe);

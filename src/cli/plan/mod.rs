@@ -7,8 +7,10 @@ use crate::error::Result;
 
 mod capture;
 mod diff;
+mod history;
 mod shown;
 pub mod take;
+pub mod watch;
 mod workload;
 
 /// See how PostgreSQL runs the application's queries, and compare plans
@@ -23,6 +25,7 @@ pub struct Args {
 enum Command {
     Capture(capture::Args),
     Diff(diff::Args),
+    History(history::Args),
 }
 
 /// Runs the command.
@@ -30,5 +33,6 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     match args.command {
         Command::Capture(args) => capture::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::History(args) => history::run(context, args),
     }
 }

@@ -63,7 +63,9 @@ pub fn take(
     let relations: BTreeSet<QualifiedName> = plans.flat_map(query_plan::relations).collect();
     let names = explain::names(session, &relations)?;
     let major = version_num / 10_000;
+    let roots = names.roots.clone();
     Ok(Captures {
+        roots,
         schema_version: SCHEMA_VERSION,
         taken_at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
         server_version: format!("{major}.{}", version_num % 10_000),

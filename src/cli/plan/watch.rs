@@ -1,0 +1,243 @@
+//! Looks at the plans of the application's queries right before and right after each change of a
+//! run that may change them.
+
+use std::collections::BTreeSet;
+
+use crate::error::{self, Error, Result};
+use crate::executor::event::Event;
+use crate::executor::{self, Crew};
+use crate::model::gate::Thresholds;
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::units::Millis;
+use crate::pg::explain;
+use crate::pg::server::Server;
+use crate::pg::session::Session;
+use crate::profile::{Limits, Query};
+use crate::query_plan::captures::{Captured, Captures, Compared, compare, is_news};
+use crate::query_plan::verdict::{Mode, Verdict};
+use crate::report::Report;
+use crate::runbook::action::Action;
+use crate::runbook::plans::PlanRow;
+use crate::runbook::{Limits as StepLimits, Stage, Step, Waiting};
+use crate::sql::statement::Kind;
+use crate::sql::{self, Statement};
+
+use super::shown;
+use super::take::{Terms, take};
+
+/// How long planning a query may take: it is not run.
+const STATEMENT_TIMEOUT: Millis = Millis(5_000);
+
+/// The application's queries, and what was last seen of their plans.
+pub struct PlanWatch<'a> {
+    /// The queries.
+    pub queries: &'a [Query],
+    /// What counts as a regression.
+    pub thresholds: &'a Thresholds,
+    /// How long to wait for locks.
+    pub limits: &'a Limits,
+    /// Whether a regression ends the run.
+    pub gate: bool,
+    /// What the server is.
+    pub server: &'a Server,
+    /// The plans as they were when the last change was over.
+    last: Option<Captures>,
+    /// Queries that became worse since the gate was last asked: their labels.
+    worse: Vec<String>,
+    /// What changed their plans, as a migration that takes it back.
+    take_back: Vec<String>,
+    /// What there is to show in the end.
+    report: Report,
+}
+
+impl<'a> PlanWatch<'a> {
+    /// A watch that has not looked yet.
+    pub fn new(
+        queries: &'a [Query],
+        (thresholds, limits): (&'a Thresholds, &'a Limits),
+        gate: bool,
+        server: &'a Server,
+    ) -> PlanWatch<'a> {
+        PlanWatch {
+            queries,
+            thresholds,
+            limits,
+            gate,
+            server,
+            last: None,
+            worse: Vec::new(),
+            take_back: Vec::new(),
+            report: Report::new(""),
+        }
+    }
+
+    /// What was seen, for the end of the run.
+    pub fn into_report(self) -> Report {
+        self.report
+    }
+
+    /// Runs one stage between two looks. `next` is the stage behind it: an index is whole, and the
+    /// gate is asked, when no part of it is left to attach.
+    ///
+    /// Errors with what the run itself ends with, and with the gate's answer.
+    pub fn around(
+        &mut self,
+        stage: &Stage,
+        next: Option<&Stage>,
+        crew: &mut Crew<'_>,
+        observe: &mut dyn FnMut(&Event),
+    ) -> Result<()> {
+        let watched = stage.steps.iter().any(|step| step.action.changes_plans());
+        if watched && self.last.is_none() {
+            self.last = Some(self.look(&mut crew.sessions[0])?);
+        }
+        self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
+        let before = self.last.take();
+        let touched = touched(stage);
+        let uses = before.as_ref().is_some_and(|before| before.read_any(&touched));
+        let runs_sql = stage.steps.iter().any(|step| step.action.runs_the_users_sql());
+        executor::run(std::slice::from_ref(stage), crew, observe)?;
+        self.last = match before {
+            Some(before) if watched && (uses || runs_sql) => {
+                let after = self.look(&mut crew.sessions[0])?;
+                self.judge(stage, &before, &after, crew, observe)?;
+                Some(after)
+            }
+            before => before,
+        };
+        let goes_on = next.is_some_and(|next| {
+            next.steps.iter().any(|step| matches!(step.action, Action::AttachIndex { .. }))
+        });
+        if self.gate && !goes_on && !self.worse.is_empty() {
+            return Err(self.stopped());
+        }
+        Ok(())
+    }
+
+    fn look(&self, session: &mut Session) -> Result<Captures> {
+        let terms = Terms {
+            mode: Mode::Estimate,
+            statement_timeout: STATEMENT_TIMEOUT,
+            lock_timeout: self.limits.lock_budget,
+        };
+        take(session, self.server, self.queries, &terms, |_| {})
+    }
+
+    /// Compares, shows what is news, and writes it down.
+    fn judge(
+        &mut self,
+        stage: &Stage,
+        before: &Captures,
+        after: &Captures,
+        crew: &mut Crew<'_>,
+        observe: &mut dyn FnMut(&Event),
+    ) -> Result<()> {
+        let compared = compare(before, after, self.thresholds);
+        // What had no plan before has nothing to lose.
+        let news: Vec<Compared<'_>> = compared
+            .into_iter()
+            .filter(|one| one.before.capture().is_some() && is_news(one.judgement.verdict))
+            .collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let rows = news.iter().flat_map(|one| rows(stage, one)).collect();
+        let limits = StepLimits {
+            waiting: Waiting::Short {
+                budget: self.limits.lock_budget,
+                deadline: self.limits.lock_deadline,
+            },
+            statement_timeout: Millis(0),
+        };
+        let action = Action::RecordPlans(rows);
+        let (locks, settings, note) = (Vec::new(), Vec::new(), String::new());
+        let step = Step { action, limits, locks, settings, note };
+        let noted = Stage::single("note the plans".to_string(), step);
+        executor::run(std::slice::from_ref(&noted), crew, observe)?;
+        for one in news.iter().filter(|one| is_bad(one.judgement.verdict)) {
+            self.worse.push(one.before.label());
+        }
+        let shown = shown::compared(&format!("plans around {}", subject(stage)), &news);
+        self.report.sections.extend(shown.titled_sections());
+        Ok(())
+    }
+
+    fn stopped(&mut self) -> Error {
+        let worse = std::mem::take(&mut self.worse).join(", ");
+        let message = format!("the plans of {worse} became worse; what ran is committed");
+        let error = Error::new(error::Kind::Answer, message);
+        let error = match self.take_back.pop() {
+            Some(sql) => error.hint(format!("a migration that takes it back: {sql}")),
+            None => error,
+        };
+        error.hint("without --gate the run goes on; [gate] says what counts as worse")
+    }
+}
+
+/// The statement that takes a stage's last change back; without a word where it cannot be asked for.
+fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
+    stage.steps.iter().rev().find_map(|step| {
+        let Action::RunStatements { statements, .. } = &step.action else {
+            let definition = |index: &QualifiedName| definition(session, &index.to_string());
+            return step.action.taken_back(definition);
+        };
+        let dropped = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
+        let dropped: Vec<Vec<Ident>> = dropped.flat_map(dropped_indexes).collect();
+        let name: Vec<String> = dropped.last()?.iter().map(ToString::to_string).collect();
+        definition(session, &name.join(".")).map(|sql| format!("{sql};"))
+    })
+}
+
+fn definition(session: &mut Session, index: &str) -> Option<String> {
+    explain::definition(session, index).ok().flatten()
+}
+
+fn dropped_indexes(statement: Statement) -> Vec<Vec<Ident>> {
+    if let Kind::DropIndex(drop) = statement.kind { drop.names } else { Vec::new() }
+}
+
+/// What changed, in words: the stage, and the index where it builds one.
+fn subject(stage: &Stage) -> String {
+    let built = stage.steps.iter().find_map(|step| {
+        let Action::CreateIndex(new) = &step.action else { return None };
+        Some(new.tail.trim())
+    });
+    built.map_or_else(|| stage.title.clone(), |tail| format!("{}, {tail}", stage.title))
+}
+
+fn is_bad(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Regressed | Verdict::Failed => true,
+        Verdict::Identical
+        | Verdict::SameShape
+        | Verdict::Improved
+        | Verdict::Changed
+        | Verdict::Unstable
+        | Verdict::NotComparable => false,
+    }
+}
+
+/// The tables that a stage is about.
+fn touched(stage: &Stage) -> BTreeSet<QualifiedName> {
+    stage.steps.iter().flat_map(|step| &step.locks).map(|lock| lock.table.clone()).collect()
+}
+
+/// Both sides of a comparison, to be written down.
+fn rows(stage: &Stage, one: &Compared<'_>) -> [PlanRow; 2] {
+    let row = |captured: &Captured, after| {
+        let capture = captured.capture();
+        PlanRow {
+            change: subject(stage),
+            after,
+            query: captured.query.clone(),
+            set: captured.set,
+            mode: "estimate".to_string(),
+            verdict: shown::word(one.judgement.verdict).to_string(),
+            digest: capture.map_or_else(String::new, |capture| capture.plan.digest()),
+            cost: capture.map(|capture| capture.plan.cost()),
+            time_ms: None,
+            outcome: serde_json::to_string(&captured.outcome).expect("a plan fits into JSON"),
+        }
+    };
+    [row(one.before, false), row(one.after, true)]
+}
