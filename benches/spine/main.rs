@@ -17,6 +17,7 @@ use server::PrivateServer;
 mod index;
 mod measure;
 mod migrate;
+mod plans;
 mod rotate;
 mod server;
 mod table;
@@ -41,6 +42,8 @@ struct Sizes {
     days: usize,
     /// Partitions that nothing is done to.
     many_days: usize,
+    /// Queries that are planned.
+    queries: usize,
 }
 
 impl Sizes {
@@ -56,6 +59,7 @@ impl Sizes {
             months: 120,
             days: 1_000,
             many_days: 10_000,
+            queries: 200,
         }
     }
 
@@ -71,6 +75,7 @@ impl Sizes {
             months: 3,
             days: 10,
             many_days: 20,
+            queries: 5,
         }
     }
 }
@@ -92,7 +97,7 @@ struct Bench {
 /// A case: its name and what it adds to the table.
 type Case = (&'static str, fn(&Bench) -> Vec<table::Row>);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("version", version),
     ("nothing_to_do", migrate::nothing_to_do),
     ("many_applied", migrate::many_applied),
@@ -104,6 +109,7 @@ const CASES: [Case; 11] = [
     ("rotate_create", rotate::create),
     ("rotate_drop", rotate::drop_expired),
     ("rotate_nothing", rotate::nothing),
+    ("plans", plans::capture),
 ];
 
 fn main() {

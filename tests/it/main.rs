@@ -18,6 +18,7 @@ mod locks;
 mod lookalikes;
 mod oracle;
 mod partitions;
+mod plans;
 mod project;
 mod refinery;
 mod server;

@@ -1,0 +1,227 @@
+//! `pgtune plan`, and the plans around index changes of `migrate`.
+
+use serde_json::Value;
+
+use crate::support::Database;
+use crate::user_project::{Project, Said};
+
+/// A table with rows enough that an index is worth it, a partitioned one, and RLS.
+const TABLES: &str = "
+    create table orders (id int generated always as identity primary key, customer int not null,
+                         state text not null, note text);
+    insert into orders (customer, state) select i % 1000, case when i % 100 = 0 then 'open' else
+      'done' end from generate_series(1, 20000) i;
+    create table events (id int, at timestamptz not null, kind int) partition by range (at);
+    create table events_a partition of events for values from ('2026-01-01') to ('2026-02-01');
+    create table events_b partition of events for values from ('2026-02-01') to ('2026-03-01');
+    insert into events select i, timestamptz '2026-01-01' + i * interval '2 minutes', i % 500
+      from generate_series(1, 40000) i;
+    analyze;
+    alter table orders enable row level security;
+    create policy own on orders using (customer = current_setting('app.customer')::int);
+";
+const QUERIES: &str = r#"
+[[queries]]
+name = "by_customer"
+sql = "select id, state from orders where customer = $1"
+parameters = [["7"], ["8"]]
+
+[[queries]]
+name = "by_kind"
+sql = "select count(*) from events where kind = $1;"
+parameters = [["3"]]
+
+[[queries]]
+name = "elsewhere"
+sql = "select count(*) from pg_class"
+"#;
+
+fn project(test: &str) -> Option<(Project, Database)> {
+    let (project, database) = Project::new(test)?;
+    database.connect().batch_execute(TABLES).unwrap();
+    project.profile(QUERIES);
+    Some((project, database))
+}
+
+/// The rows of the report's first table.
+fn rows(said: &Said) -> Vec<Value> {
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap();
+    let table = sections.iter().find(|section| section["kind"] == "table").unwrap();
+    table["rows"].as_array().unwrap().clone()
+}
+
+fn column<'a>(rows: &'a [Value], name: &str) -> Vec<&'a str> {
+    rows.iter().map(|row| row[name].as_str().unwrap()).collect()
+}
+
+#[test]
+fn plans_are_taken_twice_alike_and_compared() {
+    let Some((project, database)) = project("plan_capture") else { return };
+    let take = |file: &str| project.run(&["plan", "capture", "--save", file, "--json"]);
+    let first = take("before.json");
+    first.expect(0, &[]);
+    assert_eq!(take("again.json").stdout, first.stdout);
+    let labels = ["by_customer (1)", "by_customer (2)", "by_kind", "elsewhere"];
+    assert_eq!(column(&rows(&first), "query"), labels);
+    let same = project.run(&["plan", "diff", "before.json", "again.json", "--json"]);
+    same.expect(0, &[]);
+    assert_eq!(column(&rows(&same), "verdict"), ["identical"; 4]);
+    database.connect().batch_execute("create index on orders (customer)").unwrap();
+    let better = project.run(&["plan", "diff", "before.json", "--json"]);
+    better.expect(0, &[]);
+    let verdicts = ["improved", "improved", "identical", "identical"];
+    assert_eq!(column(&rows(&better), "verdict"), verdicts);
+    let shown = project.run(&["plan", "diff", "before.json"]);
+    assert!(shown.stdout.contains("+") && shown.stdout.contains("using (customer)"), "{shown}");
+    // An index by another name is the same index.
+    take("after.json").expect(0, &[]);
+    database.connect().batch_execute("alter index orders_customer_idx rename to other").unwrap();
+    let renamed = project.run(&["plan", "diff", "after.json", "--json"]);
+    assert_eq!(column(&rows(&renamed), "verdict"), ["identical"; 4]);
+    database.connect().batch_execute("drop index other").unwrap();
+    let worse = project.run(&["plan", "diff", "after.json"]);
+    worse.expect(1, &["2 queries are worse"]);
+}
+
+#[test]
+fn each_query_is_planned_as_the_application_runs_it() {
+    let Some((project, database)) = project("plan_roles") else { return };
+    let role = format!("reader_{}", std::process::id());
+    database
+        .connect()
+        .batch_execute(&format!("create role {role}; grant select on orders to {role}"))
+        .unwrap();
+    project.profile(format!(
+        "[[queries]]\nname = \"own\"\nsql = \"select * from orders\"\nrole = \"{role}\"\n\
+         settings = {{ \"app.customer\" = \"7\" }}\n\
+         [[queries]]\nname = \"all\"\nsql = \"select * from orders\"\n"
+    ));
+    let said = project.run(&["plan", "capture", "--tree"]);
+    said.expect(0, &[]);
+    assert_eq!(said.stdout.matches("app.customer").count(), 1, "{said}");
+    database.connect().batch_execute(&format!("drop owned by {role}; drop role {role}")).unwrap();
+}
+
+#[test]
+fn generic_and_measured_plans_say_more() {
+    let Some((project, database)) = project("plan_modes") else { return };
+    let generic = project.run(&["plan", "capture", "by_customer", "--mode", "generic", "--tree"]);
+    generic.expect(0, &[]);
+    assert!(generic.stdout.contains("$1"), "{generic}");
+    let write = "\n[[queries]]\nname = \"close\"\nsql = \"update orders set state = 'closed' where \
+                 customer = $1\"\nparameters = [[\"7\"]]\n";
+    project.profile(format!("{QUERIES}{write}"));
+    let measured = project.run(&["plan", "capture", "--mode", "analyze", "--json"]);
+    measured.expect(0, &[]);
+    let blocks = rows(&measured);
+    assert!(column(&blocks, "blocks").iter().all(|b| b.parse::<u64>().unwrap() > 0), "{measured}");
+    let closed = "select count(*) from orders where state = 'closed'";
+    let closed: i64 = database.connect().query_one(closed, &[]).unwrap().get(0);
+    assert_eq!(closed, 0, "what was measured is rolled back");
+}
+
+#[test]
+fn one_bad_query_stops_no_other() {
+    let Some((project, _database)) = project("plan_bad") else { return };
+    let bad = [
+        ("gone", "select * from no_such_table", "", "does not exist"),
+        ("several", "select 1; drop table orders", "", "these are 2 statements"),
+        ("few", "select $1::int + $2::int", "[[\"1\"]]", "it takes 2 values, and 1 are given"),
+        ("many", "select 1", "[[\"1\"]]", "it takes 0 values, and 1 are given"),
+        ("odd", "select $1::int", "[[\"one\"]]", "invalid input syntax"),
+        ("utility", "vacuum orders", "", "EXPLAIN does not take"),
+        ("open", "select 'x", "", "this string has no end"),
+        ("temporary", "select * from temporary_table", "", "does not exist"),
+        ("empty", "-- nothing", "", "there is no statement"),
+    ];
+    let mut profile = QUERIES.to_string();
+    for (name, sql, parameters, _) in bad {
+        profile += &format!("[[queries]]\nname = \"{name}\"\nsql = \"{sql}\"\n");
+        if !parameters.is_empty() {
+            profile += &format!("parameters = {parameters}\n");
+        }
+    }
+    project.profile(profile);
+    let said = project.run(&["plan", "capture", "--json"]);
+    said.expect(1, &["9 queries have no plan"]);
+    let rows = rows(&said);
+    assert_eq!(rows.len(), 4 + bad.len());
+    for (name, _, _, why) in bad {
+        let row = rows.iter().find(|row| row["query"] == name).unwrap();
+        assert!(row["plan"].as_str().unwrap().contains(why), "{name}: {row}");
+    }
+    let slow = "[[queries]]\nname = \"slow\"\nsql = \"select pg_sleep(30)\"\n\
+                [[queries]]\nname = \"quick\"\nsql = \"select 1\"\n";
+    project.profile(slow);
+    let arguments = ["plan", "capture", "--mode", "analyze", "--timeout", "50ms"];
+    let said = project.run(&arguments);
+    said.expect(1, &["1 query has no plan"]);
+    assert!(said.stdout.contains("canceling statement due to statement timeout"), "{said}");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_said() {
+    let Some((project, _database)) = project("plan_usage") else { return };
+    let wrong = |arguments: &[&str], texts: &[&str]| {
+        project.run(&[&["plan"], arguments].concat()).expect(2, texts);
+    };
+    wrong(
+        &["capture", "by_customre"],
+        &["there is no query by_customre", "did you mean by_customer"],
+    );
+    wrong(&["capture", "--tag", "none"], &["there are no such queries"]);
+    std::fs::write(project.folder.path().join("not.json"), "{\"a\": 1}").unwrap();
+    wrong(&["diff", "not.json"], &["not.json holds no plans", "--save FILE"]);
+    let missing = project.run(&["plan", "diff", "missing.json"]);
+    assert!(missing.code == 6 || missing.code == 2, "{missing}");
+    let file = "-- name: from_file\n-- parameters: [\"7\"]\nselect * from orders where id = $1\n";
+    std::fs::write(project.folder.path().join("q.sql"), file).unwrap();
+    let said = project.run(&["plan", "capture", "--file", "q.sql", "--json"]);
+    said.expect(0, &[]);
+    assert_eq!(column(&rows(&said), "query"), ["from_file"]);
+}
+
+#[test]
+fn migrate_looks_around_each_index_change() {
+    let Some((project, database)) = project("plan_migrate") else { return };
+    project.migration(
+        "V1__indexes",
+        "create index on orders (customer);\ncreate index on events (kind);",
+    );
+    let said = project.migrate();
+    said.expect(0, &[]);
+    for text in ["concurrently, (customer)", "concurrently, (kind)", "by_customer (1)", "improved"]
+    {
+        assert!(said.stdout.contains(text), "{text}: {said}");
+    }
+    let history = project.run(&["plan", "history", "--json"]);
+    let queries = rows(&history);
+    assert_eq!(column(&queries, "query"), ["by_customer (1)", "by_customer (2)", "by_kind"]);
+    let one = project.run(&["plan", "history", "by_kind", "--json"]);
+    assert_eq!(rows(&one).len(), 1);
+    // What touches no query's table is not looked at, and writes nothing.
+    let count = "select count(*) from pgtune_state.plan_history";
+    let count = || -> i64 { database.connect().query_one(count, &[]).unwrap().get(0) };
+    assert_eq!(count(), 6);
+    project.migration("V2__other", "create table other (a int);\ncreate index on other (a);");
+    project.migrate().expect(0, &[]);
+    assert_eq!(count(), 6);
+}
+
+#[test]
+fn the_gate_stops_behind_a_regression_and_says_how_to_take_it_back() {
+    let Some((project, database)) = project("plan_gate") else { return };
+    database.connect().batch_execute("create index by_customer on orders (customer)").unwrap();
+    project.migration("V1__drop", "drop index by_customer;");
+    project.migration("V2__next", "create table next (a int);");
+    let said = project.run(&["migrate", "--yes", "--gate"]);
+    let back = "CREATE INDEX by_customer ON public.orders USING btree (customer);";
+    said.expect(1, &["the plans of by_customer (1), by_customer (2) became worse", back]);
+    assert!(said.stdout.contains("regressed"), "{said}");
+    let next = "select to_regclass('next') is null";
+    assert!(database.connect().query_one(next, &[]).unwrap().get::<_, bool>(0));
+    // Whoever agrees goes on.
+    project.run(&["migrate", "--yes"]).expect(0, &[]);
+    assert!(!database.connect().query_one(next, &[]).unwrap().get::<_, bool>(0));
+}
