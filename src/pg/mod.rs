@@ -14,4 +14,5 @@ pub mod runner_lock;
 pub mod server;
 pub mod session;
 pub mod sizes;
+pub mod statements;
 pub mod watch;

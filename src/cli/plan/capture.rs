@@ -27,12 +27,18 @@ Examples:
   pgtune plan capture unread_count --tree      one query, with its whole plan
   pgtune plan capture --mode analyze           run them, and show times and blocks
   pgtune plan capture --save before.json       to compare with later
-  pgtune plan capture --file queries.sql       queries of a file")]
+  pgtune plan capture --file queries.sql       queries of a file
+  pgtune plan capture --statements             what the server spends its time on")]
 pub struct Args {
     #[command(flatten)]
     workload: WorkloadArgs,
     /// How to take them
-    #[arg(long, value_enum, default_value_t = Mode::Estimate)]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "estimate",
+        default_value_if("statements", "true", "generic")
+    )]
     mode: Mode,
     /// Show the whole plans
     #[arg(long)]
@@ -72,9 +78,9 @@ pub fn now(
     mode: Mode,
     statement_timeout: Millis,
 ) -> Result<Captures> {
-    let queries = workload.queries(context)?;
     let database = Database::of(context)?;
     let mut session = database.open()?;
+    let queries = workload.queries(context, &mut session)?;
     let server = server::look(&mut session, &database.history_table)?;
     let lock_timeout = context.profile().limits.lock_budget;
     let terms = Terms { mode, statement_timeout, lock_timeout };

@@ -31,6 +31,9 @@ pub struct Args {
     /// What to compare; without it the database is asked, in the same way
     #[arg(value_name = "AFTER", value_hint = ValueHint::FilePath)]
     after: Option<PathBuf>,
+    /// The capture was made with --statements: ask for these again
+    #[arg(long, conflicts_with = "after")]
+    statements: bool,
     /// How long a query may take
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = Millis::parse)]
     timeout: Millis,
@@ -41,7 +44,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let before = read_file(&args.before)?;
     let after: Captures = match &args.after {
         Some(path) => read_file(path)?,
-        None => now(context, &WorkloadArgs::default(), before.mode, args.timeout)?,
+        None => {
+            let workload = WorkloadArgs::of_all(args.statements);
+            now(context, &workload, before.mode, args.timeout)?
+        }
     };
     let compared = compare(&before, &after, &context.profile().gate);
     let unpaired = before.queries.len() + after.queries.len() - 2 * compared.len();

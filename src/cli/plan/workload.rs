@@ -7,6 +7,8 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::model::suggest::nearest;
+use crate::pg::session::Session;
+use crate::pg::statements::statements;
 use crate::profile::Query;
 use crate::profile::queries::parse_file;
 
@@ -22,16 +24,34 @@ pub struct WorkloadArgs {
     /// Queries of a file, each below a line `-- name: …`, instead of the profile's; may be repeated
     #[arg(long = "file", short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
+    /// The statements that the server spends 95 % of its time on (pg_stat_statements), instead of
+    /// the profile's queries; they have no values, and generic plans
+    #[arg(long, conflicts_with = "files")]
+    statements: bool,
 }
 
 impl WorkloadArgs {
+    /// All queries of the profile, or all statements of the server.
+    pub fn of_all(statements: bool) -> WorkloadArgs {
+        WorkloadArgs { statements, ..WorkloadArgs::default() }
+    }
+
     /// The queries that were asked for. Errors where a name is unknown, and where there are none.
-    pub fn queries(&self, context: &Context) -> Result<Vec<Query>> {
+    pub fn queries(&self, context: &Context, session: &mut Session) -> Result<Vec<Query>> {
         let mut all = Vec::new();
+        if self.statements {
+            let statements = statements(session)?;
+            if statements.forgotten > 0 {
+                context
+                    .ui
+                    .warn("pg_stat_statements has forgotten some: raise pg_stat_statements.max");
+            }
+            all = statements.queries;
+        }
         for file in &self.files {
             all.extend(read(file)?);
         }
-        if self.files.is_empty() {
+        if self.files.is_empty() && !self.statements {
             all.clone_from(&context.profile().queries);
         }
         for name in &self.names {
