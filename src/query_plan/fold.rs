@@ -15,10 +15,25 @@ pub fn normalise(root: &mut Node, params: BTreeMap<String, String>) {
     sum_workers(root, 1.0);
     fold(root);
     renumber(root);
+    round(root);
 }
 
-/// Gives partitions the alias of their table. Below an Append (and an UPDATE or DELETE)
-/// the server numbers them: `e_1`, `e_2` (`set_rtable_names` in ruleutils.c).
+/// Rounds sums, so that what is stored is read back as the same number.
+fn round(node: &mut Node) {
+    let hundredths = |figure: f64| (figure * 100.0).round() / 100.0;
+    let Estimate { startup, total, rows } = node.estimate;
+    node.estimate =
+        Estimate { startup: hundredths(startup), total: hundredths(total), rows: hundredths(rows) };
+    if let Some(actual) = node.actual.as_mut() {
+        actual.rows = hundredths(actual.rows);
+        actual.rows_removed = hundredths(actual.rows_removed);
+        actual.time_ms = hundredths(actual.time_ms);
+    }
+    node.children.iter_mut().for_each(round);
+}
+
+/// Gives partitions the alias of their table. Below an Append (and an UPDATE or DELETE) the server
+/// numbers them: `e_1`, `e_2` (`set_rtable_names` in ruleutils.c).
 fn settle_aliases(node: &mut Node, above: Option<Class>, aliases: &mut BTreeMap<String, String>) {
     if let Some(target) = node.target.as_mut().filter(|target| !target.partitions.is_empty())
         && above.is_some()
@@ -95,7 +110,7 @@ fn sum_workers(node: &mut Node, divisor: f64) -> bool {
         return false;
     }
     if is_partial {
-        node.estimate.rows *= divisor;
+        node.estimate.rows = (node.estimate.rows * divisor).round();
     }
     is_partial
 }

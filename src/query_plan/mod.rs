@@ -4,19 +4,31 @@
 //! where two of them differ and why; [`verdict`] says whether that is good; `docs/plans.md`
 //! explains it to users.
 
+mod access;
+mod alarm;
 mod canonical;
 pub mod captures;
+mod cause;
+mod compare;
 mod diff;
+mod edit_distance;
 mod fold;
+mod lines;
+mod logical;
+mod measure;
 mod node;
+mod nodes;
 mod operator;
 mod read;
 mod relations;
 mod scans;
 mod text;
 pub mod verdict;
+pub mod workload;
 
-pub use diff::{Cause, Change, Form, Kept, Line, PlanDiff, diff};
+pub use cause::{Cause, UseOfIndex};
+pub use diff::{Change, Form, PlanDiff, diff};
+pub use lines::{Kept, Line};
 pub use node::{
     Actual, Buffers, Class, Estimate, Index, Measured, Names, Node, Property, QueryPlan,
     RelationFacts, Role, Size, Target,
@@ -25,3 +37,6 @@ pub use read::read;
 pub use relations::relations;
 pub use scans::scans;
 pub use text::Figures;
+
+#[cfg(test)]
+mod tests;

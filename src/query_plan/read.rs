@@ -13,6 +13,7 @@ use super::node::{
     Role, SCHEMA_VERSION, Target,
 };
 use super::operator::{class, operator};
+use super::text::short_index;
 use crate::error::{Error, Kind, Result};
 use crate::model::ident::{Ident, QualifiedName};
 
@@ -71,9 +72,11 @@ fn number(node: &Value, key: &str) -> f64 {
     node[key].as_f64().filter(|number| number.is_finite()).unwrap_or_default().max(0.0)
 }
 
-/// A count that a key holds, or 0; 18 writes some with decimals.
+/// A count that a key holds, or 0; 18 writes some with decimals. Larger ones than a server can have
+/// are cut, so that sums do not overflow.
 fn count(node: &Value, key: &str) -> u64 {
-    node[key].as_u64().unwrap_or(number(node, key) as u64)
+    const MOST: u64 = 1 << 48;
+    node[key].as_u64().unwrap_or(number(node, key) as u64).min(MOST)
 }
 
 /// The properties that make a node what it is, in the order they are shown. What is not here is
@@ -125,7 +128,8 @@ impl Reader<'_> {
         let children = below
             .map(|child| self.node(child, schema, child_role(child)))
             .collect::<Result<Vec<Node>>>()?;
-        let properties = IDENTITY.iter().filter_map(|key| property(value, key)).collect();
+        let properties =
+            IDENTITY.iter().filter_map(|key| self.property(value, schema, key)).collect();
         Ok(Node {
             operator: operator(value),
             class: class(kind),
@@ -176,6 +180,20 @@ impl Reader<'_> {
         let definition = qualified.and_then(|name| self.names.indexes.get(&name));
         let definition = definition.map_or_else(|| name.to_string(), Clone::clone);
         Index { definition, name: name.to_string() }
+    }
+
+    /// The property `key` of a node, if it has it and it says anything.
+    fn property(&self, value: &Value, schema: Option<&str>, key: &str) -> Option<Property> {
+        let value = value.get(key).filter(|value| !value.is_null() && **value != false)?;
+        let text = match value.as_array().filter(|_| key == "Conflict Arbiter Indexes") {
+            Some(indexes) => {
+                let names = indexes.iter().filter_map(Value::as_str);
+                let indexes = names.map(|name| short_index(&self.index(schema, name)));
+                indexes.collect::<Vec<_>>().join(", ")
+            }
+            None => plain(value),
+        };
+        Some(Property { key: key.to_string(), text })
     }
 
     /// What the catalog knows of the tables below `root`.
@@ -229,13 +247,6 @@ fn child_role(child: &Value) -> Role {
         (Some("Inner"), _) => Role::Inner,
         _ => Role::Input,
     }
-}
-
-/// The property `key` of a node, if it has it and it says anything.
-fn property(value: &Value, key: &str) -> Option<Property> {
-    let value = value.get(key).filter(|value| !value.is_null() && **value != false)?;
-    let text = plain(value);
-    Some(Property { key: key.to_string(), text })
 }
 
 /// What a node did, all loops together; `None` without ANALYZE.

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::canonical::without_constants;
 use super::node::{Index, Node, QueryPlan, Role, Target};
 use crate::model::units::human_count;
 
@@ -20,6 +21,11 @@ impl QueryPlan {
     /// The plan as a tree, one line per node and per condition.
     pub fn text(&self, figures: Figures) -> String {
         lines(&self.root, figures).join("\n")
+    }
+
+    /// What the plan is whatever its constants: to compare those of several parameters.
+    pub fn shape(&self) -> String {
+        without_constants(&self.text(Figures::Without))
     }
 
     /// What the plan is, as 64 hexadecimal digits: equal for equal text without figures.
@@ -48,23 +54,24 @@ fn add(node: &Node, depth: usize, figures: Figures, lines: &mut Vec<String>) {
         Role::SubPlan(number) => format!("SubPlan {number}: "),
         Role::Cte(name) => format!("CTE {name}: "),
     };
-    lines.push(format!("{indent}{arrow}{label}{}{}", head(node), shown(node, figures)));
+    lines.push(one_line(&format!("{indent}{arrow}{label}{}{}", head(node), shown(node, figures))));
     let indent = " ".repeat(5 * depth + 2);
     for property in &node.properties {
-        lines.push(format!("{indent}{}: {}", property.key, property.text));
+        lines.push(one_line(&format!("{indent}{}: {}", property.key, property.text)));
     }
     for child in &node.children {
         add(child, depth + 1, figures, lines);
     }
 }
 
+/// Literals and names may hold line breaks.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\r', "\\r")
+}
+
 /// A node in one line: `8 partitions x Index Only Scan using (country) on app.users u`.
 pub fn head(node: &Node) -> String {
-    let mut text = String::new();
-    if let Some(target) = node.target.as_ref().filter(|target| !target.partitions.is_empty()) {
-        let word = if target.partitions.len() == 1 { "partition" } else { "partitions" };
-        text += &format!("{} {word} x ", target.partitions.len());
-    }
+    let mut text = partitions_read(node);
     text += &node.operator;
     if let Some(index) = &node.index {
         text += &format!(" using {}", short_index(index));
@@ -73,6 +80,20 @@ pub fn head(node: &Node) -> String {
         text += &format!(" on {}", short_target(target));
     }
     text
+}
+
+/// `8 partitions x ` where it reads those of a partitioned table; `4 x ` where a join of partitions
+/// was folded.
+pub fn partitions_read(node: &Node) -> String {
+    let partitions = node.target.as_ref().map_or(0, |target| target.partitions.len());
+    match partitions {
+        0 if node.count > 1 => format!("{} x ", node.count),
+        0 => String::new(),
+        read => {
+            let count = read as u64 + node.removed;
+            format!("{count} {} x ", if count == 1 { "partition" } else { "partitions" })
+        }
+    }
 }
 
 /// `(a, b DESC) WHERE c` for a b-tree, `brin (a)` for others.
@@ -120,4 +141,66 @@ pub fn rounded(figure: f64) -> String {
     }
     let unit = 10f64.powf(figure.log10().floor() - 2.0);
     human_count(((figure / unit).round() * unit) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ident::{Ident, QualifiedName};
+    use crate::query_plan::node::Names;
+    use crate::query_plan::read;
+
+    fn name(text: &str) -> QualifiedName {
+        QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())
+    }
+
+    /// Two partitions read alike below a Gather, the second one's numbers twice the first one's.
+    fn plan() -> QueryPlan {
+        let scan = |number: u32| {
+            format!(
+                r#"{{"Node Type": "Seq Scan", "Parallel Aware": true, "Schema": "app",
+                "Relation Name": "e{number}", "Alias": "e_{number}", "Total Cost": {number}0,
+                "Plan Rows": {number}00, "Actual Rows": {number}.5, "Actual Loops": 2,
+                "Actual Total Time": 1.25, "Shared Hit Blocks": 3,
+                "Filter": "(e_{number}.a = 'x\ny'::text)"}}"#
+            )
+        };
+        let json = format!(
+            r#"[{{"Plan": {{"Node Type": "Gather", "Workers Planned": 2, "Total Cost": 1234.5,
+            "Plan Rows": 720, "Actual Rows": 9, "Actual Loops": 1, "Shared Hit Blocks": 6,
+            "Plans": [{{"Node Type": "Append", "Parallel Aware": true, "Plans": [{}, {}]}}]}}}}]"#,
+            scan(1),
+            scan(2)
+        );
+        let roots = [(name("e1"), name("e")), (name("e2"), name("e"))].into();
+        read(&json, &Names { roots, ..Names::default() }).unwrap()
+    }
+
+    #[test]
+    fn figures_stand_beside_the_nodes() {
+        let plan = plan();
+        assert_eq!(
+            plan.text(Figures::Estimated),
+            "Gather  (cost 1,230, rows 720)\n  Workers Planned: 2\n  \
+             -> Parallel Append  (cost 0, rows 0)\n       \
+             -> 2 partitions x Parallel Seq Scan on app.e  (cost 30, rows 720)\n            \
+             Filter: (e.a = 'x\\ny')"
+        );
+        let measured = plan.text(Figures::Measured);
+        assert!(measured.contains("on app.e  (rows 8, 5.0 ms, blocks 6)"), "{measured}");
+        assert_eq!((plan.cost(), plan.rows()), (1234.5, 720.0));
+        let run = plan.measured.unwrap();
+        assert_eq!((run.buffers.unwrap().all(), run.rows_processed), (6, 17.0));
+        assert_eq!(plan.relations["app.e"].partitions, 2);
+        assert_eq!(plan.digest().len(), 64);
+    }
+
+    #[test]
+    fn figures_are_rounded_to_three_digits() {
+        for (figure, shown) in
+            [(0.0, "0"), (0.126, "0.13"), (9.5, "9.5"), (42.34, "42.3"), (1_234_567.0, "1,230,000")]
+        {
+            assert_eq!(rounded(figure), shown);
+        }
+    }
 }
