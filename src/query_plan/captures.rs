@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::{PlanDiff, diff};
 use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
+use super::workload::{Weighed, WorkloadJudgement, judge_sets, judge_workload};
 use crate::model::gate::Thresholds;
 use crate::model::ident::QualifiedName;
 
@@ -107,6 +108,27 @@ pub fn compare<'a>(
             }
         })
         .collect()
+}
+
+/// What it all comes to, each query with its sets of values as one, weighed by how often it is run.
+pub fn weigh(compared: &[Compared<'_>], thresholds: &Thresholds) -> WorkloadJudgement {
+    let mut queries: Vec<(&Captured, Vec<(String, Judgement)>)> = Vec::new();
+    for one in compared {
+        let set = (one.before.set.to_string(), one.judgement.clone());
+        match queries.iter_mut().find(|(known, _)| known.query == one.before.query) {
+            Some((_, sets)) => sets.push(set),
+            None => queries.push((one.before, vec![set])),
+        }
+    }
+    let weighed: Vec<Weighed> = queries
+        .into_iter()
+        .map(|(captured, sets)| Weighed {
+            name: captured.query.clone(),
+            calls: captured.calls,
+            judgement: judge_sets(&sets),
+        })
+        .collect();
+    judge_workload(&weighed, thresholds)
 }
 
 /// Whether a verdict is worth a tree.

@@ -81,7 +81,7 @@ fn plans_are_taken_twice_alike_and_compared() {
     assert_eq!(column(&rows(&renamed), "verdict"), ["identical"; 4]);
     database.connect().batch_execute("drop index other").unwrap();
     let worse = project.run(&["plan", "diff", "after.json"]);
-    worse.expect(1, &["2 queries are worse"]);
+    worse.expect(1, &["worse: by_customer"]);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn the_gate_stops_behind_a_regression_and_says_how_to_take_it_back() {
     project.migration("V2__next", "create table next (a int);");
     let said = project.run(&["migrate", "--yes", "--gate"]);
     let back = "CREATE INDEX by_customer ON public.orders USING btree (customer);";
-    said.expect(1, &["the plans of by_customer (1), by_customer (2) became worse", back]);
+    said.expect(1, &["the plans of by_customer became worse", back]);
     assert!(said.stdout.contains("regressed"), "{said}");
     let next = "select to_regclass('next') is null";
     assert!(database.connect().query_one(next, &[]).unwrap().get::<_, bool>(0));

@@ -10,15 +10,15 @@ use crate::cli::plan::take::read_file;
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::{Millis, plural};
-use crate::query_plan::captures::{Captures, compare};
-use crate::query_plan::verdict::Verdict;
+use crate::query_plan::captures::{Captures, compare, weigh};
+use crate::query_plan::workload::WorkloadJudgement;
 
 use super::capture::now;
 
 /// Compare the plans of a capture with those of another, or of the database now
 ///
-/// A verdict for each query, and the tree of each plan that changed. Exit code 1 where a query
-/// regressed or failed.
+/// A verdict for each query, and the tree of each plan that changed. Exit code 1 where that costs
+/// the workload more than [gate] of the profile allows, or where a query failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,21 +57,18 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             .warn(&format!("{} only one side", plural(unpaired, "query is on", "queries are on")));
     }
     context.show(&shown::compared("", &compared))?;
-    let bad = |verdict| match verdict {
-        Verdict::Regressed | Verdict::Failed => true,
-        Verdict::Identical
-        | Verdict::SameShape
-        | Verdict::Improved
-        | Verdict::Changed
-        | Verdict::Unstable
-        | Verdict::NotComparable => false,
-    };
-    let bad = compared.iter().filter(|one| bad(one.judgement.verdict)).count();
-    match bad {
-        0 => Ok(()),
-        bad => {
-            let message = format!("{} worse", plural(bad, "query is", "queries are"));
-            Err(Error::new(Kind::Answer, message))
+    let blocking = blocking(&weigh(&compared, &context.profile().gate));
+    match blocking.as_slice() {
+        [] => Ok(()),
+        [..] => {
+            let message = format!("worse: {}", blocking.join(", "));
+            Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
         }
     }
+}
+
+/// The queries that stop a gate.
+pub fn blocking(workload: &WorkloadJudgement) -> Vec<String> {
+    let blocking = workload.queries.iter().filter(|query| query.blocks);
+    blocking.map(|query| query.name.clone()).collect()
 }

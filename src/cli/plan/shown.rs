@@ -3,7 +3,7 @@
 use crate::model::units::human_duration;
 use crate::query_plan::Figures;
 use crate::query_plan::captures::{Captured, Captures, Compared, is_news};
-use crate::query_plan::verdict::{Outcome, Verdict};
+use crate::query_plan::verdict::Outcome;
 use crate::report::{Report, Table};
 
 /// The plans that were taken: a line each, and their trees where `trees` are wanted.
@@ -72,19 +72,5 @@ fn compared_row(one: &Compared<'_>) -> Vec<String> {
         (format!("{before:.2}"), format!("{after:.2}"))
     });
     let why = one.judgement.reasons.first().cloned().unwrap_or_default();
-    vec![one.before.label(), word(one.judgement.verdict).to_string(), before, after, why]
-}
-
-/// A verdict in a word.
-pub fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Identical => "identical",
-        Verdict::SameShape => "same shape",
-        Verdict::Improved => "improved",
-        Verdict::Changed => "changed",
-        Verdict::Unstable => "unstable",
-        Verdict::NotComparable => "not comparable",
-        Verdict::Regressed => "regressed",
-        Verdict::Failed => "failed",
-    }
+    vec![one.before.label(), one.judgement.verdict.to_string(), before, after, why]
 }

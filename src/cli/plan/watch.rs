@@ -13,8 +13,8 @@ use crate::pg::explain;
 use crate::pg::server::Server;
 use crate::pg::session::Session;
 use crate::profile::{Limits, Query};
-use crate::query_plan::captures::{Captured, Captures, Compared, compare, is_news};
-use crate::query_plan::verdict::{Mode, Verdict};
+use crate::query_plan::captures::{Captured, Captures, Compared, compare, is_news, weigh};
+use crate::query_plan::verdict::Mode;
 use crate::report::Report;
 use crate::runbook::action::Action;
 use crate::runbook::plans::PlanRow;
@@ -22,6 +22,7 @@ use crate::runbook::{Limits as StepLimits, Stage, Step, Waiting};
 use crate::sql::statement::Kind;
 use crate::sql::{self, Statement};
 
+use super::diff::blocking;
 use super::shown;
 use super::take::{Terms, take};
 
@@ -133,6 +134,7 @@ impl<'a> PlanWatch<'a> {
         observe: &mut dyn FnMut(&Event),
     ) -> Result<()> {
         let compared = compare(before, after, self.thresholds);
+        self.worse.extend(blocking(&weigh(&compared, self.thresholds)));
         // What had no plan before has nothing to lose.
         let news: Vec<Compared<'_>> = compared
             .into_iter()
@@ -154,9 +156,6 @@ impl<'a> PlanWatch<'a> {
         let step = Step { action, limits, locks, settings, note };
         let noted = Stage::single("note the plans".to_string(), step);
         executor::run(std::slice::from_ref(&noted), crew, observe)?;
-        for one in news.iter().filter(|one| is_bad(one.judgement.verdict)) {
-            self.worse.push(one.before.label());
-        }
         let shown = shown::compared(&format!("plans around {}", subject(stage)), &news);
         self.report.sections.extend(shown.titled_sections());
         Ok(())
@@ -174,7 +173,7 @@ impl<'a> PlanWatch<'a> {
     }
 }
 
-/// The statement that takes a stage's last change back; without a word where it cannot be asked for.
+/// The statement that takes a stage's last change back; none where it cannot be asked for.
 fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
     stage.steps.iter().rev().find_map(|step| {
         let Action::RunStatements { statements, .. } = &step.action else {
@@ -205,18 +204,6 @@ fn subject(stage: &Stage) -> String {
     built.map_or_else(|| stage.title.clone(), |tail| format!("{}, {tail}", stage.title))
 }
 
-fn is_bad(verdict: Verdict) -> bool {
-    match verdict {
-        Verdict::Regressed | Verdict::Failed => true,
-        Verdict::Identical
-        | Verdict::SameShape
-        | Verdict::Improved
-        | Verdict::Changed
-        | Verdict::Unstable
-        | Verdict::NotComparable => false,
-    }
-}
-
 /// The tables that a stage is about.
 fn touched(stage: &Stage) -> BTreeSet<QualifiedName> {
     stage.steps.iter().flat_map(|step| &step.locks).map(|lock| lock.table.clone()).collect()
@@ -232,7 +219,7 @@ fn rows(stage: &Stage, one: &Compared<'_>) -> [PlanRow; 2] {
             query: captured.query.clone(),
             set: captured.set,
             mode: "estimate".to_string(),
-            verdict: shown::word(one.judgement.verdict).to_string(),
+            verdict: one.judgement.verdict.to_string(),
             digest: capture.map_or_else(String::new, |capture| capture.plan.digest()),
             cost: capture.map(|capture| capture.plan.cost()),
             time_ms: None,
