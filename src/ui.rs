@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 
 use crate::error::{Error, Kind, Result};
 use crate::report::tone::{Tone, paint};
-use crate::report::{Report, json, text};
+use crate::report::{Report, json, markdown, text};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +26,8 @@ pub enum Format {
     Text,
     /// For programs; documented by its `schema_version`.
     Json,
+    /// For comments on pull requests.
+    Markdown,
 }
 
 /// Where and how to print; made once from the global flags.
@@ -54,6 +56,7 @@ impl Ui {
         self.answer(&match self.format {
             Format::Text => text::render(report, self.width()),
             Format::Json => json::render(report),
+            Format::Markdown => markdown::render(report),
         })
     }
 

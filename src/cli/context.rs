@@ -132,7 +132,7 @@ impl Context {
     /// Prints a runbook: as `shown` for people, itself for machines.
     pub fn show_runbook(&self, runbook: &Runbook, shown: &Report) -> Result<()> {
         match self.ui.format {
-            Format::Text => self.ui.show(shown),
+            Format::Text | Format::Markdown => self.ui.show(shown),
             Format::Json => self.ui.answer(&json::runbook(runbook)),
         }
     }

@@ -162,7 +162,7 @@ fn write(
 /// People have seen what was written; programs get it now.
 fn finish(context: &Context, report: Report) -> Result<()> {
     match context.ui.format {
-        Format::Text => context.show(&Report::new(&report.title)),
+        Format::Text | Format::Markdown => context.show(&Report::new(&report.title)),
         Format::Json => context.show(&report),
     }
 }

@@ -8,6 +8,7 @@ use crate::model::finding::Finding;
 use crate::query_plan::Line;
 
 pub mod json;
+pub mod markdown;
 pub mod metrics;
 pub mod text;
 pub mod timeline;

@@ -54,6 +54,9 @@ fn row(one: &Captured, measured: bool) -> Vec<String> {
     row
 }
 
+/// How many reasons of a verdict are told; the tree tells the others.
+const REASONS_MAX: usize = 2;
+
 /// How queries fare, a line each, and the tree of each that is news.
 pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
     let header = ["query", "verdict", "cost before", "after", "why"];
@@ -71,6 +74,8 @@ fn compared_row(one: &Compared<'_>) -> Vec<String> {
     let (before, after) = one.judgement.cost.map_or_else(Default::default, |(before, after)| {
         (format!("{before:.2}"), format!("{after:.2}"))
     });
-    let why = one.judgement.reasons.first().cloned().unwrap_or_default();
+    let reasons: Vec<&str> =
+        one.judgement.reasons.iter().take(REASONS_MAX).map(String::as_str).collect();
+    let why = reasons.join("; ");
     vec![one.before.label(), one.judgement.verdict.to_string(), before, after, why]
 }
