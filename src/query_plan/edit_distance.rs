@@ -177,6 +177,8 @@ impl<T, C: Fn(&T, &T) -> Option<u32>> Tables<'_, T, C> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Reads `f(d(a,c(b)),e)`.
@@ -231,5 +233,66 @@ mod tests {
         assert_eq!(paired("l(s)", "l(o(S))"), [('s', 'S'), ('l', 'l')]);
         assert_eq!(paired("x", "y"), []);
         assert_eq!(paired("g(a,b,c)", "g(a,c)"), [('a', 'a'), ('c', 'c'), ('g', 'g')]);
+    }
+
+    /// A tree as nested lists, to compare with the definition of the distance.
+    #[derive(Debug, Clone)]
+    struct Nested(char, Vec<Nested>);
+
+    impl Nested {
+        fn add(&self, tree: &mut Tree<char>) -> usize {
+            let below = self.1.iter().map(|child| child.add(tree)).sum();
+            tree.push(self.0, below);
+            below + 1
+        }
+    }
+
+    fn rename(b: char, a: char) -> Option<u32> {
+        if b == a { Some(0) } else { b.eq_ignore_ascii_case(&a).then_some(1) }
+    }
+
+    /// The distance of two forests, from its definition.
+    fn distance(b: &[Nested], a: &[Nested]) -> u32 {
+        let without_last = |forest: &[Nested]| {
+            let (last, rest) = forest.split_last().unwrap();
+            [rest, &last.1].concat()
+        };
+        match (b.split_last(), a.split_last()) {
+            (None, None) => 0,
+            (Some(_), None) => GAP + distance(&without_last(b), a),
+            (None, Some(_)) => GAP + distance(b, &without_last(a)),
+            (Some((last_b, rest_b)), Some((last_a, rest_a))) => {
+                let deleted = GAP + distance(&without_last(b), a);
+                let inserted = GAP + distance(b, &without_last(a));
+                let matched = rename(last_b.0, last_a.0)
+                    .map(|cost| cost + distance(&last_b.1, &last_a.1) + distance(rest_b, rest_a));
+                deleted.min(inserted).min(matched.unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    fn nested() -> impl Strategy<Value = Nested> {
+        let label = proptest::sample::select(vec!['a', 'A', 'b', 'c']);
+        let leaf = label.clone().prop_map(|label| Nested(label, Vec::new()));
+        leaf.prop_recursive(3, 5, 3, move |inner| {
+            (label.clone(), proptest::collection::vec(inner, 0..3))
+                .prop_map(|(label, below)| Nested(label, below))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_cost_what_the_definition_says(b in nested(), a in nested()) {
+            let (mut tree_b, mut tree_a) = (Tree::new(), Tree::new());
+            b.add(&mut tree_b);
+            a.add(&mut tree_a);
+            let found = pairs(&tree_b, &tree_a, |b, a| rename(*b, *a));
+            let renames = found.iter().map(|(b, a)| rename(tree_b.labels[*b], tree_a.labels[*a]));
+            let renamed: u32 = renames.map(|cost| cost.unwrap()).sum();
+            let left = (tree_b.len() + tree_a.len() - 2 * found.len()) as u32;
+            prop_assert_eq!(renamed + GAP * left, distance(&[b], &[a]));
+            // Each once, in order.
+            prop_assert!(found.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
+        }
     }
 }

@@ -143,7 +143,8 @@ fn fold(node: &mut Node) {
         };
         list.push(child);
     }
-    for member in partitioned {
+    for mut member in partitioned {
+        hoist(&mut member, &mut others);
         let key = shape(&member);
         match groups.get_mut(&key) {
             Some(group) => add(group, member),
@@ -152,12 +153,23 @@ fn fold(node: &mut Node) {
     }
     let mut groups: Vec<Node> = groups.into_values().collect();
     if let [group] = groups.as_mut_slice()
-        && others.is_empty()
+        && others.iter().all(|other| other.role.is_subplan())
     {
         group.removed = std::mem::take(&mut node.removed);
     }
     node.children = others;
     node.children.append(&mut groups);
+}
+
+/// Takes the subplans out of a member: EXPLAIN shows one that all members share below the first of
+/// them only (`printed_subplans` in explain.c).
+fn hoist(node: &mut Node, subplans: &mut Vec<Node>) {
+    let (taken, kept) = std::mem::take(&mut node.children)
+        .into_iter()
+        .partition(|child: &Node| child.role.is_subplan());
+    node.children = kept;
+    subplans.extend::<Vec<Node>>(taken);
+    node.children.iter_mut().for_each(|child| hoist(child, subplans));
 }
 
 /// What a member of an Append is, whichever partition it reads.

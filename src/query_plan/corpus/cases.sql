@@ -779,3 +779,23 @@ SET max_parallel_workers_per_gather = 0;
 SELECT c.email, o.total FROM app.customers c LEFT JOIN app.orders o ON o.customer_id = c.id WHERE c.id < 4
 -- change
 DROP INDEX app.orders_customer;
+
+-- case: partitions-with-subplan  15
+-- prepare
+SET max_parallel_workers_per_gather = 0;
+-- query
+SELECT count(*) FROM app.events e WHERE e.kind = 'buy' AND (e.user_id > 4990 OR EXISTS (SELECT 1 FROM app.notes n WHERE n.id = e.user_id AND n.tenant = 3))
+-- change
+CREATE INDEX notes_tenant ON app.notes (tenant) INCLUDE (id);
+
+-- case: same-partitions-with-subplan-on-14-and-18  14 18
+-- prepare
+SET max_parallel_workers_per_gather = 0;
+-- query
+SELECT count(*) FROM app.users u WHERE u.name = (SELECT max(name) FROM app.products) OR u.id IN (SELECT manager_id FROM app.customers WHERE id < 50)
+
+-- case: partitions-with-correlated-subplan  14
+-- query
+SELECT count(*) FROM app.events e WHERE e.id = (SELECT max(n.id) FROM app.notes n WHERE n.tenant = e.user_id) AND e.at > '2024-09-01 00:00+00'
+-- change
+CREATE INDEX notes_tenant ON app.notes (tenant, id);
