@@ -81,6 +81,15 @@ impl<'a> FromSql<'a> for Json {
     }
 }
 
+/// A plan as the server told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// EXPLAIN's JSON; of the middle run where there were several.
+    pub json: String,
+    /// The execution times of all runs that count, in milliseconds.
+    pub samples_ms: Vec<f64>,
+}
+
 /// The plan of a query for one of its sets of values, counted from 0. `sql` is its one statement.
 ///
 /// The role and the settings of the query hold until the next call, so that queries in order of
@@ -91,18 +100,19 @@ pub fn plan(
     sql: &str,
     set: usize,
     asking: &Asking,
-) -> Outcome<String> {
+) -> Outcome<Explained> {
     session.apply_settings(&settings(query, asking))?;
     let values = query.parameters.get(set).map_or(&[][..], Vec::as_slice);
-    match asking.mode {
+    let json = match asking.mode {
         Mode::Estimate => explain(session, "", sql, values),
         Mode::Generic if asking.version_num >= GENERIC_PLAN_VERSION_NUM => {
             let sql = format!("EXPLAIN (FORMAT JSON, VERBOSE, SETTINGS, GENERIC_PLAN) {sql}");
             Ok(session.texts(&sql)?.join("\n"))
         }
         Mode::Generic => generic(session, sql),
-        Mode::Analyze => analyze(session, sql, values),
-    }
+        Mode::Analyze => return analyze(session, sql, values),
+    };
+    Ok(Explained { json: json?, samples_ms: Vec::new() })
 }
 
 /// `SET` statements that hold while the query is planned. What is not run must not change anything.
@@ -140,7 +150,7 @@ fn explain(session: &mut Session, options: &str, sql: &str, values: &[String]) -
 }
 
 /// Runs the query in a transaction that is rolled back, a few times; the plan of the middle one.
-fn analyze(session: &mut Session, sql: &str, values: &[String]) -> Outcome<String> {
+fn analyze(session: &mut Session, sql: &str, values: &[String]) -> Outcome<Explained> {
     let mut plans = Vec::new();
     for _ in 0..=RUNS {
         session.run("BEGIN")?;
@@ -150,7 +160,8 @@ fn analyze(session: &mut Session, sql: &str, values: &[String]) -> Outcome<Strin
     }
     plans.remove(0);
     plans.sort_by(|a, b| execution_ms(a).total_cmp(&execution_ms(b)));
-    Ok(plans.swap_remove(plans.len() / 2))
+    let samples_ms = plans.iter().map(|plan| execution_ms(plan)).collect();
+    Ok(Explained { json: plans.swap_remove(plans.len() / 2), samples_ms })
 }
 
 /// What the plan says of its own time.
@@ -197,10 +208,13 @@ pub fn names(session: &mut Session, relations: &BTreeSet<QualifiedName>) -> Resu
     }
     for relation in relations.map_err(explain)? {
         let (name, root, size) = relation?;
-        if let Some(root) = root {
-            names.roots.insert(name.clone(), root);
+        // A partitioned table is as large as its partitions.
+        let whole = names.sizes.entry(root.clone().unwrap_or_else(|| name.clone())).or_default();
+        whole.pages += size.pages;
+        whole.rows += size.rows;
+        if let Some(root) = root.filter(|root| *root != name) {
+            names.roots.insert(name, root);
         }
-        names.sizes.insert(name, size);
     }
     Ok(names)
 }

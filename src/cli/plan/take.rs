@@ -7,7 +7,7 @@ use chrono::{SecondsFormat, Utc};
 use crate::error::{Error, Result};
 use crate::model::ident::QualifiedName;
 use crate::model::units::Millis;
-use crate::pg::explain::{self, Asking};
+use crate::pg::explain::{self, Asking, Explained};
 use crate::pg::failure::Verdict;
 use crate::pg::server::Server;
 use crate::pg::session::Session;
@@ -32,7 +32,7 @@ pub struct Terms {
 struct Answer<'a> {
     query: &'a Query,
     set: usize,
-    json: std::result::Result<String, Outcome>,
+    told: std::result::Result<Explained, Outcome>,
 }
 
 /// Takes the plans of `queries`, each with all of its sets of values; `progress` hears how many are
@@ -51,7 +51,7 @@ pub fn take(
     let asking = Asking { mode, version_num, statement_timeout, lock_timeout };
     let mut answers = Vec::new();
     for (query, set) in in_order(queries, mode) {
-        answers.push(Answer { query, set, json: ask(session, query, set, &asking)? });
+        answers.push(Answer { query, set, told: ask(session, query, set, &asking)? });
         progress(answers.len());
     }
     explain::end(session)?;
@@ -59,8 +59,9 @@ pub fn take(
     let place: BTreeMap<&str, usize> =
         queries.iter().enumerate().map(|(at, query)| (query.name.as_str(), at)).collect();
     answers.sort_by_key(|answer| (place.get(answer.query.name.as_str()), answer.set));
-    let plans = answers.iter().filter_map(|answer| answer.json.as_deref().ok());
-    let relations: BTreeSet<QualifiedName> = plans.flat_map(query_plan::relations).collect();
+    let plans = answers.iter().filter_map(|answer| answer.told.as_ref().ok());
+    let relations: BTreeSet<QualifiedName> =
+        plans.flat_map(|told| query_plan::relations(&told.json)).collect();
     let names = explain::names(session, &relations)?;
     let major = version_num / 10_000;
     let roots = names.roots.clone();
@@ -95,7 +96,7 @@ fn ask(
     query: &Query,
     set: usize,
     asking: &Asking,
-) -> Result<std::result::Result<String, Outcome>> {
+) -> Result<std::result::Result<Explained, Outcome>> {
     let looked = match look(&query.sql) {
         Ok(looked) => looked,
         Err(refusal) => return Ok(Err(Outcome::Error(refusal.to_string()))),
@@ -109,7 +110,7 @@ fn ask(
         return Ok(Err(Outcome::Error(message)));
     }
     let failure = match explain::plan(session, query, looked.text, set, asking) {
-        Ok(json) => return Ok(Ok(json)),
+        Ok(told) => return Ok(Ok(told)),
         Err(failure) => failure,
     };
     match failure.verdict() {
@@ -120,15 +121,15 @@ fn ask(
 }
 
 fn captured(answer: Answer<'_>, names: &Names, (mode, server_major): (Mode, u32)) -> Captured {
-    let Answer { query, set, json } = answer;
-    let read = |json: String| match query_plan::read(&json, names) {
+    let Answer { query, set, told } = answer;
+    let read = |told: Explained| match query_plan::read(&told.json, names) {
         Ok(plan) => Outcome::Plan(Box::new(Capture {
             plan,
             mode,
             server_major,
             statistics: String::new(),
             rival_cost: None,
-            samples_ms: Vec::new(),
+            samples_ms: told.samples_ms,
         })),
         Err(error) => Outcome::Error(error.message),
     };
@@ -137,7 +138,7 @@ fn captured(answer: Answer<'_>, names: &Names, (mode, server_major): (Mode, u32)
         query: query.name.clone(),
         set: if several { set + 1 } else { 0 },
         calls: if query.calls > 0.0 { query.calls } else { 1.0 },
-        outcome: json.map_or_else(|outcome| outcome, read),
+        outcome: told.map_or_else(|outcome| outcome, read),
     }
 }
 

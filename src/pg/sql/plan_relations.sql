@@ -1,9 +1,20 @@
--- Each of the relations $1: the top of its partition tree where it is a partition, its pages and
--- its rows as the last VACUUM or ANALYZE saw them.
+-- The relations $1 and all partitions of the trees they belong to: the top of the tree, where there
+-- is one, pages, and rows as the last VACUUM or ANALYZE saw them.
+with asked as (
+  select distinct oid, pg_partition_root(oid) as root
+  from (select to_regclass(name)::oid as oid from unnest($1::text[]) as name) as named
+  where oid is not null
+), members as (
+  select oid, null::oid as root from asked where root is null
+  union
+  select tree.relid, roots.root
+  from (select distinct root from asked where root is not null) as roots
+  cross join lateral pg_partition_tree(roots.root) as tree
+)
 select n.nspname::text, c.relname::text, rn.nspname::text, r.relname::text,
        c.relpages::int8, c.reltuples::float8
-from (select distinct to_regclass(name)::oid as relid from unnest($1::text[]) as name) as asked
-join pg_class c on c.oid = asked.relid
+from members m
+join pg_class c on c.oid = m.oid
 join pg_namespace n on n.oid = c.relnamespace
-left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid)
+left join pg_class r on r.oid = m.root
 left join pg_namespace rn on rn.oid = r.relnamespace
