@@ -13,8 +13,6 @@ mod model;
 mod pg;
 mod planner;
 mod profile;
-#[cfg_attr(not(test), expect(dead_code, reason = "what captures plans comes next"))]
-#[expect(unused_imports, reason = "what captures plans comes next")]
 mod query_plan;
 mod report;
 mod runbook;

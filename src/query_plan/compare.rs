@@ -13,7 +13,7 @@ use super::edit_distance::{Tree, pairs};
 use super::logical::{Frame, Leaf, Logical, build, leaves};
 use super::node::{Class, Node, QueryPlan};
 use super::nodes::{cost, gone_cause, method, new_cause, node_causes, spilled};
-use super::text::{head, short_target};
+use super::text::short_target;
 
 /// Both plans, for what is known of their tables.
 #[derive(Debug, Clone, Copy)]

@@ -26,13 +26,8 @@ mod text;
 pub mod verdict;
 pub mod workload;
 
-pub use cause::{Cause, UseOfIndex};
-pub use diff::{Change, Form, PlanDiff, diff};
 pub use lines::{Kept, Line};
-pub use node::{
-    Actual, Buffers, Class, Estimate, Index, Measured, Names, Node, Property, QueryPlan,
-    RelationFacts, Role, Size, Target,
-};
+pub use node::{Names, Size};
 pub use read::read;
 pub use relations::relations;
 pub use scans::scans;

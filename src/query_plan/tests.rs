@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::diff::Change;
+use super::diff::{Change, diff};
+use super::node::QueryPlan;
 use super::text::rounded;
 use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
 use super::*;

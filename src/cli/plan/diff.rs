@@ -57,14 +57,12 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             .warn(&format!("{} only one side", plural(unpaired, "query is on", "queries are on")));
     }
     context.show(&shown::compared("", &compared))?;
-    let blocking = blocking(&weigh(&compared, &context.profile().gate));
-    match blocking.as_slice() {
-        [] => Ok(()),
-        [..] => {
-            let message = format!("worse: {}", blocking.join(", "));
-            Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
-        }
+    let workload = weigh(&compared, &context.profile().gate);
+    if !workload.blocks() {
+        return Ok(());
     }
+    let message = format!("worse: {}", blocking(&workload).join(", "));
+    Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
 }
 
 /// The queries that stop a gate.

@@ -1,9 +1,11 @@
 //! Plans and their differences as a report.
 
+use crate::model::finding::{Finding, Severity};
 use crate::model::units::human_duration;
 use crate::query_plan::Figures;
 use crate::query_plan::captures::{Captured, Captures, Compared, is_news};
 use crate::query_plan::verdict::Outcome;
+use crate::query_plan::workload::shapes;
 use crate::report::{Report, Table};
 
 /// The plans that were taken: a line each, and their trees where `trees` are wanted.
@@ -16,15 +18,33 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
     header.extend(["digest", "plan"]);
     let mut table = Table::new("", &header).right_aligned(&[1, 2, 3, 4][..header.len() - 3]);
     table.rows = captures.queries.iter().map(|one| row(one, measured)).collect();
-    let mut report = Report::new("").table(table);
+    let mut report = Report::new("").table(table).findings(sensitive(captures));
     for one in captures.queries.iter().filter(|_| trees) {
         let text = match &one.outcome {
-            Outcome::Plan(capture) => capture.plan.text(Figures::Estimated),
+            Outcome::Plan(capture) => capture.plan.text(match measured {
+                true => Figures::Measured,
+                false => Figures::Estimated,
+            }),
             Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
         };
         report = report.text(&one.label(), format!("{text}\n"));
     }
     report
+}
+
+/// Queries whose plan depends on their values.
+fn sensitive(captures: &Captures) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for of_query in captures.queries.chunk_by(|a, b| a.query == b.query) {
+        let outcomes: Vec<Outcome> = of_query.iter().map(|one| one.outcome.clone()).collect();
+        let plans = shapes(&outcomes);
+        if plans > 1 {
+            let message = format!("{plans} plans for {} sets of values", of_query.len());
+            let subject = of_query[0].query.clone();
+            findings.push(Finding::new("parameter-sensitive", Severity::Info, subject, message));
+        }
+    }
+    findings
 }
 
 fn time(one: &Captured) -> Option<f64> {
