@@ -29,9 +29,11 @@ const ROW_COLUMN: &str = "pgtune_row";
 /// More changes than this are not made up for while nobody can write.
 pub const LATE_CHANGES_MAX: usize = 5_000;
 
-/// Each row finds its partner by an index or by its place, whatever is known of new tables.
+/// Each row finds its partner by an index or by its place, whatever is known of new tables. What
+/// is discouraged costs so much on paper that PostgreSQL would compile each statement (`jit`), for
+/// half a second, also under lock.
 const BY_INDEX: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-    SET LOCAL enable_material = off; SET LOCAL enable_seqscan = off";
+    SET LOCAL enable_material = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
 /// Hidden rows are an error.
 const ALL_ROWS: &str = "SET LOCAL row_security = off";
 
