@@ -159,6 +159,11 @@ fn nothing_is_dropped_unless_the_archive_holds_it() {
     let packed = fs::read(&rows).unwrap();
     fs::remove_file(&rows).unwrap();
     drops().expect(1, &["does not hold what was archived"]);
+    for spoiled in [&packed[..packed.len() / 2], &[&packed[..], b"more"].concat(), b"no archive"] {
+        fs::write(&rows, spoiled).unwrap();
+        drops().expect(1, &[&archive]);
+        assert!(kept.has("ev_2025_09"));
+    }
     fs::write(&rows, &packed).unwrap();
 
     assert!(kept.has("ev_2025_09"));
