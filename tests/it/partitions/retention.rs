@@ -460,6 +460,26 @@ fn many_partitions_leave_in_pieces() {
 
 /// What hangs there under the same name is looked at again under the lock.
 #[test]
+fn a_table_that_something_depends_on_keeps_no_other() {
+    for grace in ["", "grace = \"0\"\ndetach = \"batched\"\n"] {
+        let rule = format!("{RULE}{grace}");
+        let Some(kept) = Kept::new("depended_on", &[MONTHS], &rule) else { return };
+        kept.sql("create view seen as select * from ev_2025_10");
+        kept.project.run(&super::rotation(NOW));
+        if grace.is_empty() {
+            kept.sql(LATER);
+        }
+        let said = kept.project.run(&super::rotation(NOW));
+        said.expect(3, &["view seen depends on table ev_2025_10"]);
+        assert!(kept.exists("ev_2025_10"));
+        assert!(!kept.exists("ev_2025_09") && !kept.exists("ev_2025_11"), "{said}");
+        kept.sql("drop view seen");
+        kept.rotate(NOW);
+        assert!(!kept.exists("ev_2025_10"));
+    }
+}
+
+#[test]
 fn another_table_of_that_name_is_not_dropped() {
     let rule = format!("{DAILY}grace = \"0\"\n");
     let Some(kept) = Kept::new("other_bound", &[DAYS], &rule) else { return };
