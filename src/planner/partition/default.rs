@@ -62,8 +62,9 @@ impl Plan<'_> {
             match way? {
                 Way::None => self.prove(&name, &relation, &condition)?,
                 Way::Move => {
+                    let all = self.further_columns_have_values();
                     let inside = |bound: &RangeBound| {
-                        format!("NOT ({})", outside(range, (bound.lower(), bound.upper())))
+                        format!("NOT ({}){all}", outside(range, (bound.lower(), bound.upper())))
                     };
                     let moved = bounds.iter().map(|b| Ok((self.missing(range, b)?, inside(b))));
                     let moved = moved.collect::<Result<_, Finding>>()?;
@@ -104,6 +105,14 @@ impl Plan<'_> {
         }
         self.prove(&name, &relation, &condition)?;
         Ok(missing)
+    }
+
+    /// What else holds for rows of a partition: without a value in a further column of the key they
+    /// stay in the DEFAULT partition.
+    fn further_columns_have_values(&self) -> String {
+        let columns = self.catalog.relations[&self.rule.table].key_columns.iter().skip(1);
+        let columns = columns.filter_map(|(name, _)| Ident::new(name.as_str()).ok());
+        columns.map(|column| format!(" AND {column} IS NOT NULL")).collect()
     }
 
     fn way(

@@ -188,6 +188,24 @@ fn what_a_killed_run_left_is_taken_away_also_where_the_rule_fails() {
 }
 
 #[test]
+fn a_row_without_a_further_part_of_its_key_stays_in_default() {
+    let before = "
+        create table ev (at date, \"Part\" int) partition by range (at, \"Part\");
+        create table ev_d partition of ev default;
+        insert into ev values ('2026-03-05', 1), ('2026-03-06', null), ('2026-04-05', 2)";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_further", &[before], rule) else { return };
+    kept.rotate("2026-03-15");
+    assert_eq!(kept.partitions("ev").len(), 3);
+    assert_eq!(kept.count("select count(*) from ev"), 3);
+    assert_eq!(kept.count("select count(*) from ev_d"), 1);
+    kept.rotate("2026-04-15");
+    kept.check_done("2026-04-15");
+    assert_eq!(kept.count("select count(*) from ev_d where \"Part\" is null"), 1);
+    check_tidy(&mut kept.connect());
+}
+
+#[test]
 fn rows_in_a_small_default_move_to_where_they_belong() {
     let before = "
         create table ev (id int generated always as identity, at date, note text,
