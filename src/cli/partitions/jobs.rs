@@ -95,7 +95,7 @@ pub fn run(
     if args.dry_run {
         // The runbook as it would be if all were allowed; the findings say what is not.
         let allowed = Hazard::value_variants().iter().copied().collect();
-        let all = planned(&Terms { limits: terms.limits, allowed });
+        let all = planned(&Terms { limits: terms.limits, allowed, rules: terms.rules });
         return dry_run(context, &Planned { runbook: all.runbook, ..whole }, args.sql);
     }
     if whole.runbook.is_empty() {
