@@ -455,8 +455,9 @@ impl Takeover {
         let (retired, parent) = (self.retired.to_string(), self.swap.parent.to_string());
         let (retired, parent) = (literal(&retired), literal(&parent));
         format!(
-            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, detached_at, expires)\n  \
-             VALUES ({retired}::regclass, {retired}, {parent}, '{DEFAULT_BOUND}', now(), {})",
+            "INSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, parent_relid, bound, \
+             detached_at, expires)\n  VALUES ({retired}::regclass, {retired}, {parent}, \
+             {parent}::regclass, '{DEFAULT_BOUND}', now(), {})",
             self.expires
         )
     }

@@ -279,11 +279,12 @@ fn a_large_default_with_mixed_rows_is_copied_and_replaced() {
     assert_eq!(kept.partitions("ev"), SWAPPED);
     // The way back: the old DEFAULT partition, which points at nothing any more.
     let retired = kept.texts(
-        "select concat_ws(' ', partition, bound, detached_at is not null, expires)
+        "select concat_ws(' ', partition, bound, detached_at is not null, expires,
+             parent_relid::regclass)
            from pgtune_state.partition_ledger where dropped_at is null",
         &[],
     );
-    assert_eq!(retired, ["public.ev_d_old DEFAULT t f"]);
+    assert_eq!(retired, ["public.ev_d_old DEFAULT t f ev"]);
     let keys = "select count(*) from pg_constraint where contype = 'f'
         and conrelid = 'ev_d_old'::regclass";
     assert_eq!(kept.count(keys), 0);
