@@ -298,10 +298,12 @@ impl Plan<'_> {
         for (missing, rows) in moved {
             let new = self.new_partition(&missing, &created)?;
             created.push(new.name.clone());
-            let locks = vec![
+            let mut locks = vec![
                 lock(LockMode::ShareUpdateExclusive, &new.parent),
                 lock(LockMode::AccessExclusive, default),
             ];
+            let references = self.catalog.relations[&new.parent].references.iter();
+            locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
             let (new, default) = (Box::new(new), default.clone());
             let action = PartitionAction::CreateFromDefault { new, default, rows };
             steps.push(self.frame.short(Action::Partition(action), locks));

@@ -206,6 +206,21 @@ fn a_row_without_a_further_part_of_its_key_stays_in_default() {
 }
 
 #[test]
+fn a_move_shows_what_its_foreign_keys_lock() {
+    let before = "
+        create table app (id int primary key);
+        create table ev (at date not null, app int references app) partition by range (at);
+        create table ev_d partition of ev default;
+        insert into ev values ('2026-03-05', null)";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_locks", &[before], rule) else { return };
+    let said = kept.run("rotate --dry-run --as-of 2026-03-15");
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("with their rows in DEFAULT"), "{said}");
+    assert!(said.stdout.contains("SHARE ROW EXCLUSIVE on public.app"), "{said}");
+}
+
+#[test]
 fn rows_in_a_small_default_move_to_where_they_belong() {
     let before = "
         create table ev (id int generated always as identity, at date, note text,
