@@ -177,11 +177,14 @@ fn what_a_killed_run_left_is_taken_away_also_where_the_rule_fails() {
             assert!(event < 50, "no event after which the proof is there");
             continue;
         }
+        let closed = || format!("{}", kept.run("check --as-of 2026-03-15"));
+        assert!(closed().contains("[default-closed]"), "{}", closed());
         kept.sql("create table ev_2026_04 (a int)");
         let said = kept.run("rotate --yes --as-of 2026-03-15");
         assert_eq!(said.code, 1, "{said}");
         assert!(format!("{said}").contains("public.ev_2026_04 is taken"), "{said}");
         check_tidy(&mut kept.connect());
+        assert!(!closed().contains("[default-closed]"), "{}", closed());
         kept.sql("insert into ev values ('2026-04-15', 1)");
         return;
     }
