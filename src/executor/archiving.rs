@@ -127,8 +127,9 @@ fn archive_table(
     run_sql(session, &note_archived(table, &manifest.name, &manifest.to_json()))
 }
 
-/// Drops a table if its archive is there and the table holds just what was archived: compared in
-/// the transaction of the drop, while nobody can write.
+/// Drops a table if its archive is whole and the table holds just what was archived. The store is
+/// read once more, since a grace of weeks may lie between; the table is compared in the transaction
+/// of the drop, while nobody can write.
 fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>) -> Result<()> {
     let store = tools.store()?;
     forget_settings(session)?;
@@ -139,6 +140,7 @@ fn drop_archived(session: &mut Session, table: &QualifiedName, tools: &Tools<'_>
         let message = format!("{store} does not hold what was archived as {name}");
         return Err(Error::new(Kind::Answer, message));
     }
+    archive::verify(store, &stored, &mut tools.watch("reading back"))?;
     tools.begin(session)?;
     archive::unchanged(session, &stored, table)?;
     let drop = PartitionAction::Drop { tables: vec![table.clone()] }.script();

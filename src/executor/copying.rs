@@ -14,11 +14,12 @@ use crate::pg::session::Session;
 use crate::runbook::default::DefaultAction;
 use crate::runbook::swap::{LATE_CHANGES_MAX, Swap, Takeover};
 
-/// A batch takes about this long: what it notes or locks is held no longer.
+/// Copying a batch takes about this long: who deletes what its rows point at waits for its end.
 const BATCH: Duration = Duration::from_millis(100);
-/// The first batch, and the smallest and the largest one, in blocks.
+/// The first batch, and the smallest and the largest one, in blocks. Smaller ones would cost more
+/// than they copy.
 const BLOCKS_FIRST: i64 = 64;
-const BLOCKS_MIN: i64 = 1;
+const BLOCKS_MIN: i64 = 16;
 const BLOCKS_MAX: i64 = 8192;
 /// A batch that somebody was in the way of is tried so often.
 const TRIES_MAX: u32 = 10;
@@ -52,14 +53,13 @@ fn copy(session: &mut Session, swap: &Swap, tools: &Tools<'_>) -> Result<()> {
         if tools.stopped.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
         }
-        let begin = Instant::now();
-        let state = again(|| copy_batch(session, swap, blocks))?;
+        let (state, took) = again(|| copy_batch(session, swap, blocks))?;
         let (done, all) = (state.next_block as u64, state.end_block as u64);
         (tools.tell)("copying blocks", Progress { rows: done, bytes: 0, all_rows: all });
         if state.next_block >= state.end_block {
             return Ok(());
         }
-        blocks = match begin.elapsed() {
+        blocks = match took {
             took if took > BATCH * 2 => blocks / 2,
             took if took < BATCH / 2 => blocks * 2,
             _ => blocks,
@@ -121,17 +121,19 @@ fn alone_with_copy<T>(
     result
 }
 
+/// Copies some blocks, and says how long these took, without what had to be caught up with first.
 fn copy_batch(
     session: &mut Session,
     swap: &Swap,
     blocks: i64,
-) -> std::result::Result<State, Trouble> {
+) -> std::result::Result<(State, Duration), Trouble> {
     alone_with_copy(session, swap, |session, state| {
         let to_block = (state.next_block + blocks).min(state.end_block);
-        let mut sql = swap.catch_up_sql();
-        sql.extend(swap.copy_sql(state.next_block, to_block));
-        session.run(&format!("{}; COMMIT", sql.join("; ")))?;
-        Ok(State { next_block: to_block, ..state })
+        session.run(&swap.catch_up_sql().join("; "))?;
+        let begin = Instant::now();
+        let sql = swap.copy_sql(state.next_block, to_block).join("; ");
+        session.run(&format!("{sql}; COMMIT"))?;
+        Ok((State { next_block: to_block, ..state }, begin.elapsed()))
     })
 }
 
@@ -161,11 +163,9 @@ fn compare(session: &mut Session, swap: &Swap) -> Result<()> {
             };
             let (here, there): (i64, i64) = (row.get(1), row.get(2));
             let message = format!("the copy of {} differs: {there} rows of {here}", swap.default);
-            session.roll_back();
-            let sql = swap.take_back_sql().join("; ");
-            session.run(&format!("BEGIN; {sql}; COMMIT"))?;
+            session.run(&format!("{}; COMMIT", swap.spoil_sql()))?;
             let error = Error::new(Kind::Stopped, message);
-            Err(Trouble::Other(error.hint("it was given up; run the same command again")))
+            Err(Trouble::Other(error.hint("run the same command again: it gives the copy up")))
         })
     })
 }

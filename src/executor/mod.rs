@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::archive::store::Place;
 use crate::error::{Error, Kind, Result};
 use crate::pg::connect::{Canceler, Notice};
+use crate::pg::failure::Verdict;
 use crate::pg::runner_lock::RunnerLock;
 use crate::pg::session::Session;
 use crate::runbook::print::step_name;
@@ -117,7 +118,8 @@ fn interrupted() -> Error {
 }
 
 /// Hands the steps of a stage out, hears the lanes, watches what takes long, and cancels what must
-/// not go on. After a failure or a stop no step begins, and those at work are waited for.
+/// not go on. After a failure or a stop no step begins, and those at work are waited for; what is
+/// about a table alone and refused stops no others like it.
 fn oversee<'env>(
     stage: &'env Stage,
     first_step: usize,
@@ -131,9 +133,9 @@ fn oversee<'env>(
     let mut running: BTreeMap<usize, Running> = BTreeMap::new();
     let mut failed: Option<Error> = None;
     let mut stopping: Option<Instant> = None;
-    let mut done = 0;
+    let (mut done, mut broken) = (0, false);
     loop {
-        let goes_on = failed.is_none() && stopping.is_none();
+        let goes_on = !broken && stopping.is_none();
         while goes_on && let Some(lane) = free.pop() {
             let Some((number, step)) = queue.next() else { break };
             observe(&step_started(first_step + number, step));
@@ -157,6 +159,9 @@ fn oversee<'env>(
                     Err(failure) => {
                         let name = step_name(action);
                         observe(&Event::StepFailed { step: first_step + step, name });
+                        let failure_of_all = failure.failure.verdict() != Verdict::Fatal
+                            || failure.failure.is_of_the_system();
+                        broken |= failure_of_all || !action.stands_alone();
                         failed.get_or_insert_with(|| explain::failure(action, &failure, ended));
                     }
                 }

@@ -70,7 +70,9 @@ pub enum Told {
 /// Runs a step to its end: done, or failed for good. `jitter` gives factors for the pauses.
 ///
 /// What can be cut is done in pieces, the next one as large as what was measured of the last one
-/// says that [`HOLD`] allows. Each is committed: the next run sees what is left.
+/// says that [`HOLD`] allows. Each is committed: the next run sees what is left. A table that the
+/// server refuses, since a view depends on it for example, keeps no other: it is found alone, and
+/// the step fails at its end.
 pub fn run(
     session: &mut Session,
     step: &Step,
@@ -78,27 +80,41 @@ pub fn run(
     mut jitter: impl FnMut() -> f64,
     tell: impl Fn(Told),
 ) -> Result<(), Box<StepFailure>> {
-    let mut size = FIRST_PIECE;
-    let Some(mut cut) = step.action.cut(size).map(Some) else {
+    if step.action.cut(1).is_none() {
         return run_whole(session, step, hands, &mut jitter, &tell).map(drop);
-    };
+    }
     let total = tables(&step.action);
-    let piece = |action| Step { action, locks: Vec::new(), note: String::new(), ..step.clone() };
-    let mut done = 0;
-    while let Some((first, rest)) = cut {
-        let took = run_whole(session, &piece(first), hands, &mut jitter, &tell)?;
-        done += size as u64;
+    let (mut size, mut done, mut failed) = (FIRST_PIECE, 0, None);
+    let mut left = Some(step.action.clone());
+    while let Some(action) = left.take() {
+        let (piece, rest) = action.cut(size).map_or((action.clone(), None), |(a, b)| (a, Some(b)));
+        let count = tables(&piece);
+        let piece = Step { action: piece, locks: Vec::new(), note: String::new(), ..step.clone() };
+        match run_whole(session, &piece, hands, &mut jitter, &tell) {
+            Ok(took) => {
+                size = next_size(size, took);
+                left = rest;
+            }
+            Err(failure) if failure.failure.verdict() != Verdict::Fatal => return Err(failure),
+            Err(_) if count > 1 => {
+                (size, left) = (1, Some(action));
+                continue;
+            }
+            Err(failure) => {
+                failed.get_or_insert(failure);
+                left = rest;
+            }
+        }
+        done += count;
+        if left.is_none() {
+            break;
+        }
         tell(Told::Progress { phase: "tables", done, total });
         if hands.0.load(Ordering::Relaxed) {
             return Err(plain(Failure::interrupted()));
         }
-        size = next_size(size, took);
-        cut = rest.cut(size);
-        if cut.is_none() {
-            run_whole(session, &piece(rest), hands, &mut jitter, &tell)?;
-        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// How many tables an action is about; 0 where it cannot be cut.

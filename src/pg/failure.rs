@@ -116,6 +116,12 @@ impl Failure {
         }
     }
 
+    /// Whether not the table is in trouble, but what all of them need: a disk that is full, a store
+    /// that is down.
+    pub fn is_of_the_system(&self) -> bool {
+        self.code == format!("{OWN_CODE}{:03}", Kind::System.exit_code())
+    }
+
     /// Whether the role may not do it.
     pub fn lacks_a_right(&self) -> bool {
         self.code == SqlState::INSUFFICIENT_PRIVILEGE.code()

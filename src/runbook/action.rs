@@ -270,6 +270,12 @@ impl Action {
         Some((Action::Partition(first), Action::Partition(rest)))
     }
 
+    /// Whether others of its stage are none the worse for its failure: each is about another table.
+    pub fn stands_alone(&self) -> bool {
+        let Action::Partition(action) = self else { return false };
+        matches!(action, PartitionAction::Archive { .. } | PartitionAction::DropArchived { .. })
+    }
+
     /// Whether it runs statements as the user wrote them.
     pub fn runs_the_users_sql(&self) -> bool {
         matches!(self, Action::RunStatements { .. } | Action::RunAlone { .. })

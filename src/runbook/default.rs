@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Script;
 use super::partition::{NewPartition, by_pgtune_alone};
-use super::swap::{Preparation, Swap, Takeover};
+use super::swap::{Preparation, Swap, TakeBack, Takeover};
 use crate::model::catalog::{Catalog, Partition};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::units::plural;
@@ -23,7 +23,7 @@ pub enum DefaultAction {
     /// Put the copy in its place.
     TakeOver(Box<Takeover>),
     /// Give a copy up.
-    TakeBack(Box<Swap>),
+    TakeBack(TakeBack),
 }
 
 impl DefaultAction {
@@ -36,7 +36,7 @@ impl DefaultAction {
                 Script::alone(by_pgtune_alone(&self.name()))
             }
             DefaultAction::TakeOver(takeover) => Script::own(takeover.sql()),
-            DefaultAction::TakeBack(swap) => Script::own(swap.take_back_sql()),
+            DefaultAction::TakeBack(copy) => Script::own(copy.sql()),
         }
     }
 
@@ -99,7 +99,9 @@ impl DefaultAction {
             DefaultAction::TakeOver(takeover) => {
                 format!("put the copy of {} in its place", takeover.swap.default)
             }
-            DefaultAction::TakeBack(swap) => format!("give up the copy of {}", swap.default),
+            DefaultAction::TakeBack(copy) => {
+                format!("give up the copy beside {}", copy.parent)
+            }
         }
     }
 
@@ -122,7 +124,7 @@ impl DefaultAction {
             DefaultAction::Prepare(preparation) => preparation.apply(catalog),
             DefaultAction::Copy(_) | DefaultAction::Compare(_) => {}
             DefaultAction::TakeOver(takeover) => takeover.apply(catalog),
-            DefaultAction::TakeBack(swap) => swap.take_back(catalog),
+            DefaultAction::TakeBack(copy) => copy.apply(catalog),
         }
     }
 }

@@ -29,8 +29,11 @@ const ROW_COLUMN: &str = "pgtune_row";
 /// More changes than this are not made up for while nobody can write.
 pub const LATE_CHANGES_MAX: usize = 5_000;
 
-/// Each row that is noted finds its partner by an index or by its place.
-const BY_INDEX: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+/// Each row finds its partner by an index or by its place, whatever is known of new tables. What
+/// is discouraged costs so much on paper that PostgreSQL would compile each statement (`jit`), for
+/// half a second, also under lock.
+const BY_INDEX: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+    SET LOCAL enable_material = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
 /// Hidden rows are an error.
 const ALL_ROWS: &str = "SET LOCAL row_security = off";
 
@@ -228,20 +231,46 @@ impl Swap {
         format!("SELECT count(*) FROM (SELECT FROM {} LIMIT {limit}) AS c", self.changes())
     }
 
-    /// Takes the copy away; the DEFAULT partition is as it was.
-    pub fn take_back_sql(&self) -> Vec<String> {
-        vec![
-            format!("DROP FUNCTION IF EXISTS {} CASCADE", self.function()),
-            format!("DROP TABLE IF EXISTS {}, {}", self.copy(), self.changes()),
-            format!("DELETE FROM {COPY_TABLE} WHERE copy = {}", literal(&self.copy().to_string())),
-        ]
+    /// Notes that it is of no use: the next plan gives it up.
+    pub fn spoil_sql(&self) -> String {
+        self.note_sql("relid = 0")
+    }
+}
+
+/// A copy that is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeBack {
+    /// The partitioned table.
+    pub parent: QualifiedName,
+    /// Its DEFAULT partition, if it still has one.
+    pub default: Option<QualifiedName>,
+    /// Tables that foreign keys of the partitioned table point at.
+    pub references: Vec<QualifiedName>,
+}
+
+impl TakeBack {
+    /// One transaction; the DEFAULT partition is as it was.
+    pub fn sql(&self) -> Vec<String> {
+        let copy = copy_of(&self.parent);
+        let changes = changes_of(&copy);
+        let mut sql: Vec<String> =
+            self.references.iter().chain(&self.default).map(lock_exclusive).collect();
+        sql.push(format!("DROP FUNCTION IF EXISTS {changes}() CASCADE"));
+        sql.push(format!("DROP TABLE IF EXISTS {copy}, {changes}"));
+        sql.push(format!("DELETE FROM {COPY_TABLE} WHERE copy = {}", literal(&copy.to_string())));
+        sql
     }
 
-    /// Takes the copy out of `catalog`.
-    pub fn take_back(&self, catalog: &mut Catalog) {
-        for table in catalog.tree(&self.copy()) {
-            catalog.relations.remove(&table);
-        }
+    /// Changes `catalog` likewise.
+    pub fn apply(&self, catalog: &mut Catalog) {
+        forget_copy(&self.parent, catalog);
+    }
+}
+
+/// Takes a copy out of `catalog`.
+fn forget_copy(parent: &QualifiedName, catalog: &mut Catalog) {
+    for table in catalog.tree(&copy_of(parent)) {
+        catalog.relations.remove(&table);
     }
 }
 
@@ -426,8 +455,9 @@ impl Takeover {
         let (retired, parent) = (self.retired.to_string(), self.swap.parent.to_string());
         let (retired, parent) = (literal(&retired), literal(&parent));
         format!(
-            "INSERT INTO {LEDGER_TABLE} (relid, partition, parent, bound, detached_at, expires)\n  \
-             VALUES ({retired}::regclass, {retired}, {parent}, '{DEFAULT_BOUND}', now(), {})",
+            "INSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, parent_relid, bound, \
+             detached_at, expires)\n  VALUES ({retired}::regclass, {retired}, {parent}, \
+             {parent}::regclass, '{DEFAULT_BOUND}', now(), {})",
             self.expires
         )
     }
@@ -449,7 +479,7 @@ impl Takeover {
         };
         partitions.iter().for_each(|(partition, bound)| hang(partition, partition, bound));
         hang(rest, &swap.default, DEFAULT_BOUND);
-        swap.take_back(catalog);
+        forget_copy(&swap.parent, catalog);
         let left = (retired.clone(), DEFAULT_BOUND.to_string());
         catalog.ledger.retire(&swap.parent, &[left], self.expires);
         for known in catalog.ledger.retired.iter_mut().filter(|known| known.table == *retired) {
@@ -458,7 +488,8 @@ impl Takeover {
     }
 }
 
-/// With a foreign key go its triggers on the table that it points at.
+/// With a foreign key go its triggers on the table that it points at. Tables pointed at are locked
+/// first, as those do who write to both.
 fn lock_exclusive(table: &QualifiedName) -> String {
     format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
 }

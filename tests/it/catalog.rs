@@ -16,7 +16,7 @@ fn every_query_of_the_program_is_valid_here() {
     let mut prepared = 0;
     for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
-        if name.starts_with("adopt_") || name == "ledger.sql" {
+        if name.starts_with("adopt_") || name == "ledger.sql" || name == "default_copy.sql" {
             continue; // reads a table that the tests of `adopt` and of rotation make
         }
         let sql = fs::read_to_string(&file).unwrap();

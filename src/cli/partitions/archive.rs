@@ -75,7 +75,9 @@ pub fn restore(context: &Context, args: RestoreArgs) -> Result<()> {
     let sight = look(&mut session, &database, args.common.as_of)?;
     let written = rule_of(context, &sight.catalog, &lineage.parent);
     let jobs = [Job { written: &written, scope: Scope::Restore(&restoration) }];
-    let terms = Terms { limits: &context.profile().limits, allowed: BTreeSet::new() };
+    let profile = context.profile();
+    let terms =
+        Terms { limits: &profile.limits, allowed: BTreeSet::new(), rules: &profile.partitions };
     run(context, (database, session, sight), &jobs, &terms, &args.common)
 }
 

@@ -14,7 +14,7 @@ use crate::model::units::plural;
 use crate::pg::partitions::{holds_rows, index_counts, locks_per_transaction};
 use crate::pg::session::Session;
 use crate::planner::partition::health::{Counts, Health, InDefault, health};
-use crate::planner::partition::rule::{Rule, resolve};
+use crate::planner::partition::rule::{Rule, refuse_second, resolve};
 use crate::report::{Report, Table, metrics};
 
 use super::look::{Sight, look, parse_as_of, rules};
@@ -51,7 +51,11 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.as_of)?;
-    let resolved = rules.iter().map(|written| resolve(written, &sight.catalog));
+    let all = &context.profile().partitions;
+    let resolved = rules.iter().map(|written| {
+        let rule = resolve(written, &sight.catalog)?;
+        refuse_second(rule, all, &sight.catalog)
+    });
     let (rules_that_fit, mut findings) = split(resolved);
     let tables: Vec<QualifiedName> = rules_that_fit.iter().map(|r| r.table.clone()).collect();
     let indexes = index_counts(&mut session, &tables)?;

@@ -55,7 +55,8 @@ pub fn by_name(
     let jobs: Vec<Job<'_>> =
         by_parent.iter().map(|(written, tables)| Job { written, scope: scope(tables) }).collect();
     let allowed = allow.into_iter().collect();
-    let terms = Terms { limits: &context.profile().limits, allowed };
+    let profile = context.profile();
+    let terms = Terms { limits: &profile.limits, allowed, rules: &profile.partitions };
     run(context, (database, session, sight), &jobs, &terms, common)
 }
 

@@ -93,10 +93,14 @@ pub fn run(
     };
     let whole = planned(terms);
     if args.dry_run {
+        if args.sql {
+            // Who hands it to psql has allowed no more than this.
+            return dry_run_for_psql(context, &whole);
+        }
         // The runbook as it would be if all were allowed; the findings say what is not.
         let allowed = Hazard::value_variants().iter().copied().collect();
-        let all = planned(&Terms { limits: terms.limits, allowed });
-        return dry_run(context, &Planned { runbook: all.runbook, ..whole }, args.sql);
+        let all = planned(&Terms { limits: terms.limits, allowed, rules: terms.rules });
+        return dry_run(context, &Planned { runbook: all.runbook, ..whole });
     }
     if whole.runbook.is_empty() {
         let title =
@@ -131,18 +135,20 @@ fn together(planned: &[Planned]) -> Planned {
     Planned { runbook: Runbook { stages }, findings }
 }
 
-fn dry_run(context: &Context, planned: &Planned, sql: bool) -> Result<()> {
+fn dry_run(context: &Context, planned: &Planned) -> Result<()> {
     let Planned { runbook, findings } = planned;
-    let report = if sql {
-        // What is for psql contains nothing else.
-        let say =
-            |f: &Finding| context.ui.warn(&format!("{}: {} {}", f.subject, f.message, f.help));
-        findings.iter().for_each(say);
-        Report::new("").text("", print::sql(runbook))
-    } else {
-        Report::new("").text("", print::overview(runbook)).findings(findings.clone())
-    };
+    let report = Report::new("").text("", print::overview(runbook)).findings(findings.clone());
     context.show_runbook(runbook, &report)?;
+    answer(findings)
+}
+
+/// What is for psql contains nothing else.
+fn dry_run_for_psql(context: &Context, planned: &Planned) -> Result<()> {
+    let Planned { runbook, findings } = planned;
+    for Finding { subject, message, help, .. } in findings {
+        context.ui.warn(format!("{subject}: {message}; {help}").trim_end_matches("; "));
+    }
+    context.show_runbook(runbook, &Report::new("").text("", print::sql(runbook)))?;
     answer(findings)
 }
 

@@ -12,7 +12,7 @@ use crate::model::units::Millis;
 use crate::pg::session::Session;
 use crate::pg::{catalog, default_rows, partitions, server, watch};
 use crate::planner::Planned;
-use crate::planner::partition::rule::{resolve, unruled};
+use crate::planner::partition::rule::{refuse_second, resolve, unruled};
 use crate::planner::partition::{self, Answers, Moment, Scope};
 use crate::profile::Limits;
 use crate::profile::partitions::PartitionRule;
@@ -80,6 +80,8 @@ pub struct Terms<'a> {
     pub limits: &'a Limits,
     /// What the user allowed by name.
     pub allowed: BTreeSet<Hazard>,
+    /// All rules of the profile: no two may be about one table.
+    pub rules: &'a [PartitionRule],
 }
 
 /// One table to work on.
@@ -99,7 +101,8 @@ pub fn plan(
 ) -> Result<Planned> {
     let alone = |finding| Planned { findings: vec![finding], ..Planned::default() };
     let rule = match job.scope {
-        Scope::Rotate | Scope::Create => resolve(job.written, &sight.catalog),
+        Scope::Rotate | Scope::Create => resolve(job.written, &sight.catalog)
+            .and_then(|rule| refuse_second(rule, terms.rules, &sight.catalog)),
         Scope::Drop(_) | Scope::Archive(_) => unruled(job.written, &sight.catalog),
         Scope::Restore(_) if job.written.interval.is_none() => unruled(job.written, &sight.catalog),
         Scope::Restore(_) => resolve(job.written, &sight.catalog),

@@ -72,6 +72,7 @@ fn by_rules(
     let mut session = database.open()?;
     let sight = look(&mut session, &database, args.as_of)?;
     let jobs: Vec<Job<'_>> = rules.into_iter().map(|written| Job { written, scope }).collect();
-    let terms = Terms { limits: &context.profile().limits, allowed };
+    let profile = context.profile();
+    let terms = Terms { limits: &profile.limits, allowed, rules: &profile.partitions };
     run(context, (database, session, sight), &jobs, &terms, args)
 }

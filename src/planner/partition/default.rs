@@ -62,8 +62,9 @@ impl Plan<'_> {
             match way? {
                 Way::None => self.prove(&name, &relation, &condition)?,
                 Way::Move => {
+                    let all = self.further_columns_have_values();
                     let inside = |bound: &RangeBound| {
-                        format!("NOT ({})", outside(range, (bound.lower(), bound.upper())))
+                        format!("NOT ({}){all}", outside(range, (bound.lower(), bound.upper())))
                     };
                     let moved = bounds.iter().map(|b| Ok((self.missing(range, b)?, inside(b))));
                     let moved = moved.collect::<Result<_, Finding>>()?;
@@ -104,6 +105,14 @@ impl Plan<'_> {
         }
         self.prove(&name, &relation, &condition)?;
         Ok(missing)
+    }
+
+    /// What else holds for rows of a partition: without a value in a further column of the key they
+    /// stay in the DEFAULT partition.
+    fn further_columns_have_values(&self) -> String {
+        let columns = self.catalog.relations[&self.rule.table].key_columns.iter().skip(1);
+        let columns = columns.filter_map(|(name, _)| Ident::new(name.as_str()).ok());
+        columns.map(|column| format!(" AND {column} IS NOT NULL")).collect()
     }
 
     fn way(
@@ -289,10 +298,12 @@ impl Plan<'_> {
         for (missing, rows) in moved {
             let new = self.new_partition(&missing, &created)?;
             created.push(new.name.clone());
-            let locks = vec![
+            let mut locks = vec![
                 lock(LockMode::ShareUpdateExclusive, &new.parent),
                 lock(LockMode::AccessExclusive, default),
             ];
+            let references = self.catalog.relations[&new.parent].references.iter();
+            locks.extend(references.map(|table| lock(LockMode::ShareRowExclusive, table)));
             let (new, default) = (Box::new(new), default.clone());
             let action = PartitionAction::CreateFromDefault { new, default, rows };
             steps.push(self.frame.short(Action::Partition(action), locks));

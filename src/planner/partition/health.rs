@@ -13,6 +13,7 @@ use crate::model::ledger::RetiredProgress;
 use crate::model::time_key::{Limit, Point};
 use crate::model::units::{human_count, plural};
 use crate::profile::partitions::Expiry;
+use crate::runbook::partition::is_proof;
 
 /// What the server said beyond its catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,6 +88,7 @@ pub fn health(
         findings: Vec::new(),
     };
     health.say_of_counts();
+    health.say_of_proofs(catalog);
     match &rule.scheme {
         Scheme::Range(range) => {
             let members = members(catalog, rule, range)?;
@@ -159,6 +161,16 @@ impl Health {
             let message = format!("{count} past the grace period");
             let help = "run `pgtune partitions rotate --allow drop-partition`";
             self.say("drop-overdue", Severity::Warning, message, help);
+        }
+    }
+
+    /// A run that was killed leaves its proof behind, and rows that it speaks of are refused.
+    fn say_of_proofs(&mut self, catalog: &Catalog) {
+        let Some((name, relation)) = catalog.default_partition(&self.table) else { return };
+        if let Some(check) = relation.checks.iter().find(|check| is_proof(&check.name)) {
+            let message = format!("{name} refuses rows while it has the check {}", check.name);
+            let help = "`pgtune partitions rotate` takes it away, if none is at work";
+            self.say("default-closed", Severity::Warning, message, help);
         }
     }
 

@@ -88,6 +88,24 @@ pub fn resolve<'a>(written: &'a PartitionRule, catalog: &Catalog) -> Result<Rule
     Ok(Rule { table: table.clone(), written, scheme })
 }
 
+/// Refuses a rule whose table another one of `all` is about, too: what one creates or keeps, the
+/// other might take away.
+pub fn refuse_second<'a>(
+    rule: Rule<'a>,
+    all: &[PartitionRule],
+    catalog: &Catalog,
+) -> Result<Rule<'a>, Finding> {
+    let table = |written: &PartitionRule| catalog.resolve_relation(&parse_name(&written.table)?);
+    let about_it = all.iter().filter(|written| table(written) == Some(&rule.table)).count();
+    if about_it < 2 {
+        return Ok(rule);
+    }
+    let message = format!("{about_it} rules of the profile are about {}", rule.table);
+    let finding =
+        Finding::new("partition-rule", Severity::Error, rule.written.table.clone(), message);
+    Err(finding.help("keep one of them"))
+}
+
 /// The table of a rule that says nothing else.
 pub fn unruled<'a>(written: &'a PartitionRule, catalog: &Catalog) -> Result<Rule<'a>, Finding> {
     let name = parse_name(&written.table).unwrap_or_default();

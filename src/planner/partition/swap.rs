@@ -20,7 +20,7 @@ use crate::runbook::Stage;
 use crate::runbook::action::Action;
 use crate::runbook::default::DefaultAction;
 use crate::runbook::partition::{NewPartition, PartitionAction};
-use crate::runbook::swap::{Preparation, Swap, Takeover, copy_of};
+use crate::runbook::swap::{Preparation, Swap, TakeBack, Takeover, copy_of};
 
 impl Plan<'_> {
     /// Whether a copy of the DEFAULT partition was begun.
@@ -56,13 +56,10 @@ impl Plan<'_> {
     pub(super) fn take_back(&mut self) {
         let parent = self.rule.table.clone();
         let default = self.catalog.default_partition(&parent).map(|(name, _)| name.clone());
-        let mut locks: Vec<_> =
-            default.iter().map(|name| lock(LockMode::AccessExclusive, name)).collect();
-        let references = self.catalog.relations[&parent].references.iter();
-        locks.extend(references.map(|table| lock(LockMode::AccessExclusive, table)));
-        let default = default.unwrap_or_else(|| parent.clone());
-        let swap = Swap { parent, default, columns: Vec::new(), key: Vec::new() };
-        let action = DefaultAction::TakeBack(Box::new(swap));
+        let references = self.catalog.relations[&parent].references.clone();
+        let locks = references.iter().chain(&default);
+        let locks = locks.map(|table| lock(LockMode::AccessExclusive, table)).collect();
+        let action = DefaultAction::TakeBack(TakeBack { parent, default, references });
         let step = self.frame.short(Action::Partition(PartitionAction::Default(action)), locks);
         let stage = self.stage("give up a copy of the DEFAULT partition", vec![step]);
         self.push(Stage { look_again: true, ..stage });

@@ -343,7 +343,7 @@ fn a_copy_goes_on_as_it_was_begun_or_is_given_up() {
     let after = |_: &mut PartitionRule, catalog: &mut Catalog| apply_all(first.iter(), catalog);
     // The answer says that the copy fits no more, then that it does.
     let planned = planned_beside_default(after, 100 * MEGABYTE, far);
-    assert_eq!(steps(&planned), ["give up the copy of public.odd_2"]);
+    assert_eq!(steps(&planned), ["give up the copy beside public.t"]);
     let planned = planned_with(after, 100 * MEGABYTE, far, |rows| rows.copy_fits = true);
     assert_eq!(steps(&planned)[0], "copy the rows of public.odd_2");
     // The rows may fit one range by now: what was begun goes on.
@@ -362,7 +362,7 @@ fn a_copy_goes_on_as_it_was_begun_or_is_given_up() {
         catalog.relations.insert(name("public.mine"), relation);
     };
     let planned = planned_with(overlapping, 100 * MEGABYTE, far, |rows| rows.copy_fits = true);
-    assert_eq!(steps(&planned), ["give up the copy of public.odd_2"]);
+    assert_eq!(steps(&planned), ["give up the copy beside public.t"]);
 }
 
 #[test]

@@ -159,11 +159,43 @@ fn nothing_is_dropped_unless_the_archive_holds_it() {
     let packed = fs::read(&rows).unwrap();
     fs::remove_file(&rows).unwrap();
     drops().expect(1, &["does not hold what was archived"]);
+    for spoiled in [&packed[..packed.len() / 2], &[&packed[..], b"more"].concat(), b"no archive"] {
+        fs::write(&rows, spoiled).unwrap();
+        drops().expect(1, &[&archive]);
+        assert!(kept.has("ev_2025_09"));
+    }
     fs::write(&rows, &packed).unwrap();
 
     assert!(kept.has("ev_2025_09"));
     kept.rotate(NOW);
     assert!(!kept.has("ev_2025_09"));
+}
+
+#[test]
+fn a_table_in_trouble_keeps_no_other_from_being_archived_and_dropped() {
+    let rule = RULE.replace("grace = \"0\"", "grace = \"7d\"").replace("5 months", "3 months");
+    let Some(kept) = Kept::new("archive_alone", &[MONTHS], &rule) else { return };
+    kept.rotate(NOW);
+    let archived = "select count(manifest) from pgtune_state.partition_ledger
+        where dropped_at is null";
+    assert_eq!(kept.count(archived), 3);
+    kept.sql(
+        "update pgtune_state.partition_ledger set archive = null, manifest = null;
+         insert into ev_2025_09 values ('2025-09-02Z', 99, 'late')",
+    );
+    let rotate = || kept.project.run(&super::rotation(NOW));
+    rotate().expect(1, &["ev_2025_09 is not what was archived"]);
+    assert_eq!(kept.count(archived), 2);
+
+    kept.sql("delete from ev_2025_09 where note = 'late'");
+    kept.rotate(NOW);
+    assert_eq!(kept.count(archived), 3);
+    kept.sql(
+        "create view seen as select * from ev_2025_09;
+         update pgtune_state.partition_ledger set detached_at = '2026-03-01'",
+    );
+    rotate().expect(3, &["view seen depends on table ev_2025_09"]);
+    assert_eq!(kept.count(archived), 1);
 }
 
 #[test]

@@ -177,14 +177,50 @@ fn what_a_killed_run_left_is_taken_away_also_where_the_rule_fails() {
             assert!(event < 50, "no event after which the proof is there");
             continue;
         }
+        let closed = || format!("{}", kept.run("check --as-of 2026-03-15"));
+        assert!(closed().contains("[default-closed]"), "{}", closed());
         kept.sql("create table ev_2026_04 (a int)");
         let said = kept.run("rotate --yes --as-of 2026-03-15");
         assert_eq!(said.code, 1, "{said}");
         assert!(format!("{said}").contains("public.ev_2026_04 is taken"), "{said}");
         check_tidy(&mut kept.connect());
+        assert!(!closed().contains("[default-closed]"), "{}", closed());
         kept.sql("insert into ev values ('2026-04-15', 1)");
         return;
     }
+}
+
+#[test]
+fn a_row_without_a_further_part_of_its_key_stays_in_default() {
+    let before = "
+        create table ev (at date, \"Part\" int) partition by range (at, \"Part\");
+        create table ev_d partition of ev default;
+        insert into ev values ('2026-03-05', 1), ('2026-03-06', null), ('2026-04-05', 2)";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_further", &[before], rule) else { return };
+    kept.rotate("2026-03-15");
+    assert_eq!(kept.partitions("ev").len(), 3);
+    assert_eq!(kept.count("select count(*) from ev"), 3);
+    assert_eq!(kept.count("select count(*) from ev_d"), 1);
+    kept.rotate("2026-04-15");
+    kept.check_done("2026-04-15");
+    assert_eq!(kept.count("select count(*) from ev_d where \"Part\" is null"), 1);
+    check_tidy(&mut kept.connect());
+}
+
+#[test]
+fn a_move_shows_what_its_foreign_keys_lock() {
+    let before = "
+        create table app (id int primary key);
+        create table ev (at date not null, app int references app) partition by range (at);
+        create table ev_d partition of ev default;
+        insert into ev values ('2026-03-05', null)";
+    let rule = "[[partitions]]\ntable = \"ev\"\ninterval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_locks", &[before], rule) else { return };
+    let said = kept.run("rotate --dry-run --as-of 2026-03-15");
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("with their rows in DEFAULT"), "{said}");
+    assert!(said.stdout.contains("SHARE ROW EXCLUSIVE on public.app"), "{said}");
 }
 
 #[test]

@@ -66,6 +66,15 @@ fn each_hazard_is_allowed_by_name() {
     assert!(!kept.exists("pgtune_state.partition_ledger"));
     kept.run("create --yes --as-of 2026-03-15").expect(0, &[]);
     assert_eq!(kept.attached(), 8);
+    let shown = |allow: &str| {
+        let said = kept.run(&format!("rotate --as-of 2026-03-15 --dry-run{allow}"));
+        said.expect(0, &[]);
+        (said.stdout.contains("DETACH PARTITION"), said.stdout.contains("DROP TABLE"))
+    };
+    // To be read it is shown whole; what psql is to run has what is allowed.
+    assert_eq!(shown(""), (true, false));
+    assert_eq!(shown(" --sql"), (false, false));
+    assert_eq!(shown(" --sql --allow detach-partition"), (true, false));
 
     let detach = "rotate --yes --as-of 2026-03-15 --allow detach-partition";
     kept.run(detach).expect(0, &[]);
@@ -460,10 +469,31 @@ fn many_partitions_leave_in_pieces() {
 
 /// What hangs there under the same name is looked at again under the lock.
 #[test]
+fn a_table_that_something_depends_on_keeps_no_other() {
+    for grace in ["", "grace = \"0\"\ndetach = \"batched\"\n"] {
+        let rule = format!("{RULE}{grace}");
+        let Some(kept) = Kept::new("depended_on", &[MONTHS], &rule) else { return };
+        kept.sql("create view seen as select * from ev_2025_10");
+        kept.project.run(&super::rotation(NOW));
+        if grace.is_empty() {
+            kept.sql(LATER);
+        }
+        let said = kept.project.run(&super::rotation(NOW));
+        said.expect(3, &["view seen depends on table ev_2025_10"]);
+        assert!(kept.exists("ev_2025_10"));
+        assert!(!kept.exists("ev_2025_09") && !kept.exists("ev_2025_11"), "{said}");
+        kept.sql("drop view seen");
+        kept.rotate(NOW);
+        assert!(!kept.exists("ev_2025_10"));
+    }
+}
+
+#[test]
 fn another_table_of_that_name_is_not_dropped() {
     let rule = format!("{DAILY}grace = \"0\"\n");
     let Some(kept) = Kept::new("other_bound", &[DAYS], &rule) else { return };
-    let script = kept.run("rotate --dry-run --sql --as-of 2026-03-20").stdout;
+    let allow = "--allow detach-partition --allow drop-partition";
+    let script = kept.run(&format!("rotate --dry-run --sql --as-of 2026-03-20 {allow}")).stdout;
     assert_eq!(script.matches("DROP TABLE").count(), 3, "{script}");
     kept.sql(
         "alter table ev detach partition ev_2026_01_01;

@@ -163,3 +163,30 @@ fn rules_in_trouble_stop_no_others() {
     assert_eq!(kept.count("select count(*) from pg_attribute where attname = 'precious'"), 1);
     check_tidy(&mut kept.connect());
 }
+
+#[test]
+fn two_rules_for_one_table_do_nothing_to_it() {
+    let before = [
+        "create table ev (at date not null) partition by range (at)",
+        "create table ev_old partition of ev for values from ('2025-01-01') to ('2025-02-01')",
+        "create table other (at date not null) partition by range (at)",
+    ];
+    let rule = |table: &str, more: &str| {
+        format!("[[partitions]]\ntable = \"{table}\"\ninterval = \"month\"\nahead = 1\n{more}")
+    };
+    let rules = [
+        rule("ev", ""),
+        rule("public.ev", "retention = \"3 months\"\nexpiry = \"drop\"\ngrace = \"0\"\n"),
+        rule("other", ""),
+    ];
+    let Some(kept) = Kept::new("two_rules", &before, &rules.concat()) else { return };
+    let said = kept.project.run(&rotation(NOW));
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("2 rules of the profile are about public.ev"), "{said}");
+    assert_eq!(kept.partitions("ev").len(), 1);
+    assert_eq!(kept.partitions("other").len(), 2);
+    kept.run("create --yes --table ev").expect(1, &[]);
+    let said = kept.run("check --table ev");
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("2 rules of the profile are about public.ev"), "{said}");
+}

@@ -56,7 +56,7 @@ fn write(url: &str, stop: &AtomicBool) -> (Duration, usize) {
         let at = "timestamptz '2026-03-15 12:00+00' + $1::int8 * interval '1 us'";
         timed(&mut client, &format!("insert into ev values ($1, {at}, 1, 'new')"), id);
         timed(&mut client, "update ev set note = 'changed' where id = $1", id);
-        timed(&mut client, "update ev set v = 2 where id = $1::int8 - 800000", id);
+        timed(&mut client, "update ev set v = 2 where id = 200000 + $1::int8 % 20000", id);
         if id % 2 == 0 {
             timed(&mut client, "delete from ev where id = $1", id);
         }
@@ -110,7 +110,7 @@ fn in_traffic<T: Send>(kept: &Kept, name: &str, work: impl FnOnce() -> T) -> (us
     // Rows that the writer changes: they are there before.
     kept.sql(
         "insert into ev select 200000 + i, timestamptz '2026-03-01 00:00+00', 1, 'busy'
-           from generate_series(0, 20000) i",
+           from generate_series(0, 19999) i",
     );
     let url = &kept.database.url;
     let expected = kept.count("select count(*) from ev where id <= 100000");
@@ -151,7 +151,7 @@ fn in_traffic<T: Send>(kept: &Kept, name: &str, work: impl FnOnce() -> T) -> (us
 fn check_written(kept: &Kept, (writes, came): (usize, usize)) {
     let deleted = writes.div_ceil(2);
     assert_eq!(kept.count("select count(*) from app where id > 9"), 0);
-    let expected = format!("{} {} {}", writes - deleted, writes, 20_001);
+    let expected = format!("{} {} {}", writes - deleted, writes.min(20_000), 20_000);
     let query = "select concat_ws(' ', count(*) filter (where id >= 1000000 and note = 'changed'),
         count(*) filter (where note = 'busy' and v = 2), count(*) filter (where note = 'busy'))
         from ev";
@@ -279,11 +279,12 @@ fn a_large_default_with_mixed_rows_is_copied_and_replaced() {
     assert_eq!(kept.partitions("ev"), SWAPPED);
     // The way back: the old DEFAULT partition, which points at nothing any more.
     let retired = kept.texts(
-        "select concat_ws(' ', partition, bound, detached_at is not null, expires)
+        "select concat_ws(' ', partition, bound, detached_at is not null, expires,
+             parent_relid::regclass)
            from pgtune_state.partition_ledger where dropped_at is null",
         &[],
     );
-    assert_eq!(retired, ["public.ev_d_old DEFAULT t f"]);
+    assert_eq!(retired, ["public.ev_d_old DEFAULT t f ev"]);
     let keys = "select count(*) from pg_constraint where contype = 'f'
         and conrelid = 'ev_d_old'::regclass";
     assert_eq!(kept.count(keys), 0);
@@ -374,7 +375,7 @@ fn a_copy_that_no_longer_fits_is_made_anew() {
         let whole = "select count(*) || md5(string_agg(ev::text, ' ' order by id, at)) from ev";
         let before = kept.texts(whole, &[]);
         let said = kept.rotate(NOW);
-        assert!(said.stderr.contains("give up the copy of public.ev_d"), "{name}: {said}");
+        assert!(said.stderr.contains("give up the copy beside public.ev"), "{name}: {said}");
         assert_eq!(kept.texts(whole, &[]), before, "{name}");
         kept.check_done(NOW);
     }
