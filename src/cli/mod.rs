@@ -14,6 +14,7 @@ use context::{Context, GlobalArgs};
 
 mod adopt;
 mod baseline;
+mod bench;
 mod bug;
 mod completions;
 mod config;
@@ -63,6 +64,7 @@ enum Command {
     New(new::Args),
     Migrate(migrate::Args),
     Partitions(partitions::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
     Status(status::Args),
     Baseline(baseline::Args),
@@ -106,6 +108,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::New(args) => new::run(&context()?, args),
         Command::Migrate(args) => migrate::run(&context()?, args),
         Command::Partitions(args) => partitions::run(&context()?, args),
+        Command::Bench(args) => bench::run(ui, args, context),
         Command::Demo(args) => demo::run(ui, args),
         Command::Status(args) => status::run(&context()?, args),
         Command::Baseline(args) => baseline::run(&context()?, args),

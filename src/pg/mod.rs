@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod connect;
 pub mod failure;
 pub mod foreign;
+pub mod load;
 pub mod partitions;
 pub mod query_run;
 pub mod runner_lock;

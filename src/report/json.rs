@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Report;
+use crate::bench::outcome::Outcome;
 use crate::runbook::{Runbook, Stage};
 
 /// Grows when a program that reads the JSON would have to change. New keys do not count.
@@ -35,6 +36,20 @@ pub fn runbook(runbook: &Runbook) -> String {
     let (basis, stages) = (runbook.basis(), runbook.stages.as_slice());
     let document = Document { schema_version: SCHEMA_VERSION, basis, stages };
     let mut text = serde_json::to_string_pretty(&document).expect("a runbook fits into JSON");
+    text.push('\n');
+    text
+}
+
+/// A bench's outcome as indented JSON with a final newline.
+pub fn bench(outcome: &Outcome) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema_version: u32,
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+    }
+    let document = Document { schema_version: SCHEMA_VERSION, outcome };
+    let mut text = serde_json::to_string_pretty(&document).expect("an outcome fits into JSON");
     text.push('\n');
     text
 }

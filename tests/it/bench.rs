@@ -1,0 +1,278 @@
+//! `pgtune bench`: what is counted, what is judged, and that nothing of it stays. No test looks at
+//! how long something took.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::project::{Outcome, Run};
+use crate::support::{Database, eventually, pgtune};
+
+/// A profile beside a database.
+struct Bench {
+    folder: tempfile::TempDir,
+    url: String,
+}
+
+impl Bench {
+    fn new(database: &Database, profile: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("pgtune.toml"), profile).unwrap();
+        Bench { folder, url: database.url.clone() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = pgtune(&["bench", "--url", &self.url]);
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs with --json; the exit code and the document.
+    fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let outcome = self.run(&[arguments, &["--json"]].concat());
+        let document = serde_json::from_str(&outcome.stdout);
+        (outcome.code, document.unwrap_or_else(|error| panic!("{error}: {outcome:?}")))
+    }
+}
+
+/// The outcome of a query by name.
+fn query<'a>(document: &'a Value, name: &str) -> &'a Value {
+    let queries = document["queries"]["queries"].as_array().unwrap();
+    queries.iter().find(|query| query["name"] == name).unwrap()
+}
+
+/// A table of 100 rows, of which a policy shows each user their own ten.
+const TABLE: &str = "
+    create table items (id int primary key, owner text not null);
+    insert into items select n, 'user' || n % 10 from generate_series(1, 100) n;
+    alter table items enable row level security;
+    create policy own on items using (owner = current_setting('bench.owner'));
+    do $$ begin
+        if not exists (select from pg_roles where rolname = 'bench_app') then
+            create role bench_app;
+        end if;
+    exception when duplicate_object or unique_violation then null;
+    end $$;
+    grant all on items to bench_app;
+    analyze items";
+
+const QUERIES: &str = r#"
+[[queries]]
+name = "all"
+sql = "select id from items where id > $1"
+parameters = [["0"], ["50"]]
+target = "1h"
+tags = ["read"]
+
+[[queries]]
+name = "own"
+sql = "select id from items"
+role = "bench_app"
+settings = { "bench.owner" = "user3" }
+tags = ["read", "app"]
+
+[[queries]]
+name = "add"
+sql = "insert into items select n, $1 from generate_series(1001, 1005) n"
+parameters = [["user1"]]
+tags = ["write"]
+"#;
+
+fn prepared(test: &str) -> Option<Database> {
+    let database = Database::create(test)?;
+    database.connect().batch_execute(TABLE).unwrap();
+    Some(database)
+}
+
+#[test]
+fn each_query_runs_as_often_as_asked_as_whom_it_says_and_writes_are_rolled_back() {
+    let Some(database) = prepared("bench") else { return };
+    let bench = Bench::new(&database, QUERIES);
+    let (code, document) = bench.json(&["--count", "7", "--concurrency", "3"]);
+    assert_eq!(code, Some(0), "{document:#}");
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["interrupted"], false);
+    assert_eq!(document["queries"]["clients"], 3);
+    for (name, rows, verdict) in [("all", 100, "met"), ("own", 10, "none"), ("add", 0, "none")] {
+        let query = query(&document, name);
+        assert_eq!(query["runs"], 7, "{query:#}");
+        assert_eq!(query["errors"].as_array().unwrap().len(), 0, "{query:#}");
+        assert_eq!(query["footprint"]["rows"], rows, "{query:#}");
+        assert!(query["footprint"]["buffers"].as_u64().unwrap() > 0, "{query:#}");
+        assert_eq!(query["verdict"], verdict, "{query:#}");
+        let latency = &query["latency"];
+        let figure = |key: &str| latency[key].as_f64().unwrap();
+        assert!(figure("least_ms") > 0.0 && figure("p50_ms") <= figure("p95_ms"), "{query:#}");
+        assert!(figure("p95_ms") <= figure("p99_ms"), "{query:#}");
+    }
+    let count: i64 =
+        database.connect().query_one("select count(*) from items", &[]).unwrap().get(0);
+    assert_eq!(count, 100);
+}
+
+#[test]
+fn queries_are_chosen_by_name_and_tag() {
+    let Some(database) = prepared("bench_choice") else { return };
+    let bench = Bench::new(&database, QUERIES);
+    let names = |arguments: &[&str]| {
+        let (_, document) = bench.json(&[&["--count", "1"], arguments].concat());
+        let queries = document["queries"]["queries"].as_array().unwrap().clone();
+        queries.iter().map(|query| query["name"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["own"]), ["own"]);
+    assert_eq!(names(&["--tag", "read"]), ["all", "own"]);
+    assert_eq!(names(&["add", "--tag", "app"]), ["own", "add"]);
+    for (arguments, said) in [
+        (&["ownn"][..], "did you mean own?"),
+        (&["--tag", "nothing"], "no query has the tag nothing"),
+        (&["--concurrency", "0"], "0 is not in 1..=1000"),
+        (&["--duration", "0"], "0 would measure nothing"),
+        (&["--rate=-1"], "write a number above 0"),
+        (&["--rate", "nan"], "write a number above 0"),
+    ] {
+        let outcome = bench.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+    }
+    let empty = Bench::new(&database, "").run(&[]);
+    assert_eq!(empty.code, Some(2));
+    assert!(empty.stderr.contains("the profile has no queries to measure"), "{empty:?}");
+}
+
+#[test]
+fn a_missed_target_is_exit_code_1_unless_only_a_report_is_wanted() {
+    let Some(database) = prepared("bench_missed") else { return };
+    let slow = r#"
+[[queries]]
+name = "slow"
+sql = "select pg_sleep(0.01)"
+target = "1ms"
+[[queries]]
+name = "quick"
+sql = "select 1"
+target = "1h"
+"#;
+    let bench = Bench::new(&database, slow);
+    let outcome = bench.run(&["--count", "3"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains("1ms missed") && outcome.stdout.contains("1h met"));
+    assert!(outcome.stderr.contains("missed its target, or failed too often: slow\n"));
+    let outcome = bench.run(&["--count", "3", "--report-only"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    // With several clients there is a target for all.
+    let bench = Bench::new(&database, &format!("[bench]\nconcurrent_target = \"1h\"\n{slow}"));
+    assert_eq!(bench.run(&["--count", "4", "--concurrency", "2"]).code, Some(0));
+    assert_eq!(bench.run(&["--count", "4", "--concurrency", "1"]).code, Some(1));
+}
+
+#[test]
+fn errors_are_counted_by_sqlstate_and_the_rest_goes_on() {
+    let Some(database) = prepared("bench_errors") else { return };
+    let profile = r#"
+[[queries]]
+name = "good"
+sql = "select 1"
+[[queries]]
+name = "zero"
+sql = "select 1 / (id - 7) from items where id = $1"
+parameters = [["7"], ["8"]]
+[[queries]]
+name = "typo"
+sql = "select nothing from items"
+[[queries]]
+name = "lacks"
+sql = "select id from items where id = $1"
+[[queries]]
+name = "denied"
+sql = "create table made_by_bench (a int)"
+role = "bench_app"
+[[queries]]
+name = "gone"
+sql = "set local role bench_nobody"
+"#;
+    let bench = Bench::new(&database, profile);
+    let (code, document) = bench.json(&["--count", "4", "--concurrency", "2"]);
+    assert_eq!(code, Some(1), "{document:#}");
+    let errors = |name: &str| {
+        let errors = query(&document, name)["errors"].as_array().unwrap().clone();
+        let pair = |error: &Value| {
+            let code = error["sqlstate"].as_str().unwrap().to_string();
+            (code, error["count"].as_u64().unwrap())
+        };
+        errors.iter().map(pair).collect::<Vec<_>>()
+    };
+    let one = |code: &str, count| vec![(code.to_string(), count)];
+    assert_eq!(errors("good"), []);
+    assert_eq!(errors("zero"), one("22012", 2));
+    assert_eq!(query(&document, "zero")["runs"], 4);
+    assert_eq!(query(&document, "zero")["verdict"], "missed");
+    assert_eq!(errors("typo"), one("42703", 4));
+    assert_eq!(errors("lacks"), one("42601", 4));
+    assert_eq!(errors("gone"), one("22023", 4));
+    assert!(query(&document, "typo")["footprint"].is_null());
+    let made = "select to_regclass('made_by_bench') is null";
+    assert!(database.connect().query_one(made, &[]).unwrap().get::<_, bool>(0));
+    let text = bench.run(&["--count", "2"]).stdout;
+    assert!(text.contains("division by zero") && text.contains("22012"), "{text}");
+    // Half of the runs failed; that many are accepted here.
+    let bench = Bench::new(&database, &format!("[bench]\nerror_limit_percent = 51\n{profile}"));
+    assert_eq!(bench.run(&["zero", "--count", "4"]).code, Some(0));
+}
+
+#[test]
+fn a_server_without_room_says_how_many_clients_fit() {
+    let Some(database) = prepared("bench_room") else { return };
+    let mut client = database.connect();
+    client.batch_execute("drop role if exists bench_few").unwrap();
+    client.batch_execute("create role bench_few login connection limit 3").unwrap();
+    let url = database.url.replace("pgtune@", "bench_few@");
+    let bench = Bench { url, ..Bench::new(&database, "[[queries]]\nname='a'\nsql='select 1'") };
+    let outcome = bench.run(&["--concurrency", "5", "--count", "1"]);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.stderr.contains("cannot open client 3 of 5"), "{outcome:?}");
+    assert!(outcome.stderr.contains("lower --concurrency to 2 or less"), "{outcome:?}");
+    assert_eq!(bench.run(&["--concurrency", "2", "--count", "1"]).code, Some(0));
+}
+
+#[test]
+fn interrupted_it_reports_what_it_has_and_leaves_no_session() {
+    let Some(database) = prepared("bench_interrupted") else { return };
+    let profile = "
+[[queries]]
+name = \"quick\"
+sql = \"select 1\"
+[[queries]]
+name = \"endless\"
+sql = \"select pg_sleep(case when n = 1 then 0 else 600 end) from bench_next() n\"
+";
+    database
+        .connect()
+        .batch_execute(
+            "create sequence bench_runs;
+             create function bench_next() returns int language sql as
+                 $$ select case when nextval('bench_runs') <= 3 then 1 else 2 end $$",
+        )
+        .unwrap();
+    let bench = Bench::new(&database, profile);
+    let run = Run::of(bench.command(&["--duration", "1h", "--concurrency", "1", "--json"]));
+    let sleeping = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'";
+    let mut client = database.connect();
+    eventually("it sleeps", || client.query_one(sleeping, &[]).unwrap().get::<_, i64>(0) == 1);
+    run.signal("INT");
+    let outcome = run.finish();
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(document["interrupted"], true);
+    assert!(query(&document, "quick")["runs"].as_u64().unwrap() >= 1, "{document:#}");
+    // The cancelled run is neither a success nor a failure.
+    assert_eq!(query(&document, "endless")["errors"].as_array().unwrap().len(), 0);
+    let others = "select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()";
+    eventually("no session", || client.query_one(others, &[]).unwrap().get::<_, i64>(0) == 0);
+}
