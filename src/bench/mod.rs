@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub mod footprint;
 pub mod histogram;
+pub mod ingest;
 pub mod outcome;
 pub mod tally;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::footprint::Footprint;
+use super::ingest::IngestOutcome;
 use super::tally::{Latency, Tally};
 
 /// What a bench measured.
@@ -17,6 +18,12 @@ pub struct Outcome {
     /// The queries' run, where queries were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<QueriesRun>,
+    /// Ways of writing, where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ingest: Vec<IngestOutcome>,
+    /// What was asked for and left out, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// A run of queries by some clients.
@@ -175,7 +182,9 @@ impl Outcome {
     pub fn missed(&self) -> Vec<&str> {
         let queries = self.queries.iter().flat_map(|run| &run.queries);
         let missed = queries.filter(|query| query.verdict == Verdict::Missed);
-        missed.map(|query| query.name.as_str()).collect()
+        let missed = missed.map(|query| query.name.as_str());
+        let ways = self.ingest.iter().filter(|way| way.verdict == Verdict::Missed);
+        missed.chain(ways.map(|way| way.name.as_str())).collect()
     }
 }
 

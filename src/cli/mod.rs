@@ -32,6 +32,7 @@ mod man;
 mod migrate;
 mod new;
 mod partitions;
+mod private;
 mod repair;
 mod rewrite;
 mod runner;

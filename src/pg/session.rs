@@ -183,6 +183,12 @@ impl Session {
         Ok(rows.collect())
     }
 
+    /// The names of the columns that a query returns.
+    pub fn columns(&mut self, sql: &str) -> Result<Vec<String>, Failure> {
+        let prepared = self.prepare(sql)?;
+        Ok(prepared.0.columns().iter().map(|column| column.name().to_string()).collect())
+    }
+
     /// Runs a COPY FROM STDIN. `next` replaces its argument by the next bytes to send; false ends
     /// the COPY.
     pub fn copy(

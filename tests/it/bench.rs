@@ -276,3 +276,151 @@ sql = \"select pg_sleep(case when n = 1 then 0 else 600 end) from bench_next() n
         where datname = current_database() and pid <> pg_backend_pid()";
     eventually("no session", || client.query_one(others, &[]).unwrap().get::<_, i64>(0) == 0);
 }
+
+const INGEST: &str = r#"
+[[bench.ingest]]
+name = "single"
+table = "items"
+shape = "insert"
+rows = """
+select n + (select max(id) from items) as id, E'it''s\\\\n' as owner
+from generate_series(1, 9) n
+"""
+settings = { synchronous_commit = "off" }
+target = "1h"
+
+[[bench.ingest]]
+name = "batch"
+table = "log"
+rows = "select n as a, null::text as \"B c\" from generate_series(1, 10) n"
+batch = 7
+clients = 2
+
+[[bench.ingest]]
+name = "copy"
+table = "public.log"
+shape = "copy"
+rows = "select n as a, E'tab\\t' as \"B c\" from generate_series(1, 10) n"
+batch = 50
+rows_per_second = 1000
+target_rows_per_second = 1
+
+[[bench.ingest]]
+name = "staged"
+table = "staging"
+shape = "copy-and-flush"
+rows = "select n as a, 'x' as \"B c\" from generate_series(1, 10) n"
+batch = 10
+flush = """
+with moved as (delete from staging returning *),
+    kept as (insert into log select * from moved returning 1)
+select count(*) from kept
+"""
+flush_every = "10ms"
+
+[[bench.ingest]]
+name = "old"
+table = "log"
+rows = "select 1 as a"
+until = 1
+"#;
+
+const LOG: &str = "
+    create table log (a int, \"B c\" text);
+    create unlogged table staging (like log);
+    create table refinery_schema_history
+        (version int primary key, name text, applied_on text, checksum text);
+    insert into refinery_schema_history values (1, 'a', '2026-01-01T00:00:00Z', '1'),
+        (2, 'b', '2026-01-01T00:00:00Z', '1')";
+
+fn count(database: &Database, from: &str) -> i64 {
+    let sql = format!("select count(*) from {from}");
+    database.connect().query_one(&sql, &[]).unwrap().get(0)
+}
+
+#[test]
+fn rows_are_written_as_the_profile_says_and_all_arrive() {
+    let Some(database) = prepared("bench_ingest") else { return };
+    database.connect().batch_execute(LOG).unwrap();
+    let bench = Bench::new(&database, INGEST);
+    let arguments =
+        ["--yes", "--duration", "150ms", "--ingest", "batch", "--ingest", "copy", "--ingest"];
+    let (code, document) = bench.json(&[&arguments[..], &["staged"]].concat());
+    assert_eq!(code, Some(0), "{document:#}");
+    assert!(document["queries"].is_null(), "queries were not asked for");
+    let ways = document["ingest"].as_array().unwrap();
+    let names: Vec<&str> = ways.iter().map(|way| way["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["batch", "copy", "staged"]);
+    let rows = |pace: &Value| pace["rows"].as_u64().unwrap_or(0);
+    let written: u64 = ways.iter().map(|way| rows(&way["offered"]) + rows(&way["free"])).sum();
+    assert_eq!(count(&database, "log"), i64::try_from(written).unwrap());
+    assert_eq!(count(&database, "staging"), 0);
+    assert!(count(&database, "log where \"B c\" = E'tab\\t'") > 0);
+    assert!(count(&database, "log where \"B c\" is null") > 0);
+    assert_eq!(ways[0]["offered"], Value::Null);
+    assert_eq!(ways[0]["free"]["rows"].as_u64().unwrap() % 7, 0);
+    // 1,000 a second are offered for 150 ms, in batches of 50: three at most.
+    assert!([50, 100, 150].contains(&rows(&ways[1]["offered"])), "{:#}", ways[1]);
+    assert_eq!(ways[1]["verdict"], "met");
+    assert!(ways[2]["free"]["flush"]["count"].as_u64().unwrap() > 0);
+    let lost = |way: usize| ways[way]["lost_in_a_crash"].as_str().unwrap();
+    // The tests' server has fsync and synchronous_commit off.
+    assert!(lost(1).starts_with("anything, and maybe the database: fsync is off; what was"));
+    assert!(lost(2).contains("rows not flushed yet, here"), "{}", lost(2));
+}
+
+#[test]
+fn nothing_is_written_without_being_asked_for_and_confirmed() {
+    let Some(database) = prepared("bench_refused") else { return };
+    database.connect().batch_execute(LOG).unwrap();
+    let bench = Bench::new(&database, INGEST);
+    let outcome = bench.run(&["--ingest", "all"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("writes rows into items, log, public.log, staging"));
+    assert!(outcome.stderr.contains("add --yes"), "{outcome:?}");
+    for (arguments, profile, said) in [
+        (&["--ingest", "singel", "--yes"][..], INGEST, "did you mean single?"),
+        (&["--ingest", "all", "--yes"], "", "the profile has no [[bench.ingest]]"),
+        (&["--ingest", "all", "--count", "3"], INGEST, "cannot be used with"),
+        (
+            &["--ingest", "x", "--yes"],
+            "[[bench.ingest]]\nname = \"x\"\nrows = \"select 1 as a\"",
+            "bench.ingest \"x\": table: name the table to write into",
+        ),
+        (
+            &["--ingest", "x", "--yes"],
+            "[[bench.ingest]]\nname = \"x\"\ntable = \"nothing\"\nrows = \"select 1 as a\"",
+            "relation \"nothing\" does not exist",
+        ),
+        (
+            &["--ingest", "x", "--yes"],
+            "[[bench.ingest]]\nname = \"x\"\ntable = \"log\"\nrows = \"select 1 as a where false\"",
+            "the query for the rows of bench.ingest \"x\" has none",
+        ),
+    ] {
+        let outcome = Bench::new(&database, profile).run(arguments);
+        assert!(matches!(outcome.code, Some(2 | 3)), "{outcome:?}");
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+    }
+    assert_eq!(count(&database, "items"), 100);
+    assert_eq!(count(&database, "log"), 0);
+}
+
+#[test]
+fn refused_rows_are_errors_and_the_designs_of_the_past_are_left_out() {
+    let Some(database) = prepared("bench_ingest_errors") else { return };
+    database.connect().batch_execute(LOG).unwrap();
+    let bench = Bench::new(&database, INGEST);
+    let arguments = ["--yes", "--duration", "100ms", "--ingest", "single", "--ingest", "old"];
+    let (code, document) = bench.json(&arguments);
+    assert_eq!(code, Some(1), "{document:#}");
+    let way = &document["ingest"][0];
+    // Nine rows fit; then the same keys come again.
+    assert_eq!(way["free"]["rows"], 9);
+    assert_eq!(way["free"]["errors"][0]["sqlstate"], "23505");
+    assert!(way["free"]["errors"][0]["count"].as_u64().unwrap() > 0);
+    assert_eq!(way["verdict"], "missed");
+    let left_out = "old: shows the design of V1, and V2 is applied";
+    assert_eq!(document["left_out"][0], left_out);
+    assert_eq!(count(&database, "items where owner = E'it''s\\\\n'"), 9);
+}

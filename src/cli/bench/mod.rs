@@ -1,5 +1,6 @@
-//! `pgtune bench`: a profile's queries under load, against their targets.
+//! `pgtune bench`: a profile's queries under load, and ways of writing, against their targets.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,13 +13,17 @@ use crate::profile::Profile;
 use crate::profile::bench::CLIENTS_MAX;
 use crate::report::json;
 use crate::ui::{Format, Ui};
+use crate::workload::Workload;
 
 use super::context::Context;
 use super::database::Database;
 use super::interrupt;
+use super::private::{setting, workload_parser};
 
+mod ingest;
 mod queries;
 mod report;
+mod workload;
 
 /// Measure queries under load against their targets
 ///
@@ -27,13 +32,19 @@ mod report;
 /// that does not count. Each run is a transaction that is rolled back. Latencies (p50, p95, p99)
 /// are held against the targets, errors are counted by SQLSTATE, and one EXPLAIN (ANALYZE, BUFFERS)
 /// says what a run touches. The exit code is 1 where a target is missed.
+///
+/// With --ingest, it writes rows as the profile's [[bench.ingest]] say, each at the rate that is
+/// offered and as fast as it goes, and says what each way would lose in a crash. Nothing else
+/// leaves rows behind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pgtune bench
   pgtune bench unread_count --count 1000
   pgtune bench --tag profile --concurrency 100 --duration 30s
-  pgtune bench --rate 500 --json")]
+  pgtune bench --rate 500 --json
+  pgtune bench --ingest all
+  pgtune bench --workload accounts --concurrency 100")]
 pub struct Args {
     /// Queries of the profile, by name; without names and tags all of them
     #[arg(value_name = "QUERY")]
@@ -58,9 +69,47 @@ pub struct Args {
     /// counts from the moment when the query was due
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
+    /// Write rows as this [[bench.ingest]] of the profile says, or as all of them say; may be
+    /// repeated. The rows stay. Queries run too only where some are named
+    #[arg(long, value_name = "NAME", conflicts_with = "count")]
+    ingest: Vec<String>,
+    /// Write rows without asking
+    #[arg(long)]
+    yes: bool,
     /// Only report: a missed target does not change the exit code
     #[arg(long)]
     report_only: bool,
+    /// Measure one of pgtune's own workloads, on a private server that is gone afterwards
+    #[arg(long, value_name = "WORKLOAD", value_parser = workload_parser())]
+    workload: Option<Workload>,
+    /// How many rows the workload has: users, values or events
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100_000,
+        requires = "workload",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
+    )]
+    rows: u64,
+    /// Apply the workload's migrations up to this version only
+    #[arg(long, value_name = "VERSION", requires = "workload")]
+    to: Option<i64>,
+    /// A setting of the private server; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting, requires = "workload")]
+    set: Vec<(String, String)>,
+    /// The folder of PostgreSQL's server programs
+    #[arg(long, value_name = "DIR", requires = "workload")]
+    pg_bin: Option<PathBuf>,
+    /// Keep the private server after the report, until Ctrl-C
+    #[arg(long, requires = "workload")]
+    keep: bool,
+}
+
+impl Args {
+    /// Writing alone is measured unless queries are asked for as well.
+    fn wants_queries(&self) -> bool {
+        self.ingest.is_empty() || !self.queries.is_empty() || !self.tags.is_empty()
+    }
 }
 
 /// Reads a duration that is not zero.
@@ -81,11 +130,16 @@ fn rate(text: &str) -> std::result::Result<f64, String> {
 
 /// Runs the command.
 pub fn run(ui: Ui, args: Args, context: impl FnOnce() -> Result<Context>) -> Result<()> {
-    let context = context()?;
     let stopped = interrupt::listen()?;
+    if let Some(workload) = args.workload {
+        return workload::run(ui, workload, &args, stopped);
+    }
+    let context = context()?;
     let database = Database::of(&context)?;
-    let place = Place { ui, profile: context.profile(), database: &database, stopped };
-    finish(&place, &args, place.measure(&args)?)
+    let profile = context.profile();
+    let place = Place { ui, profile, database: &database, stopped, owner: Owner::User };
+    let outcome = measure(&place, &args)?;
+    finish(ui, &args, &outcome)
 }
 
 /// Where to measure.
@@ -94,24 +148,19 @@ struct Place<'a> {
     profile: &'a Profile,
     database: &'a Database,
     stopped: &'a AtomicBool,
+    owner: Owner,
+}
+
+/// Whose database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Somebody's: nothing is written without being asked for and confirmed.
+    User,
+    /// Ours, and gone afterwards.
+    Private,
 }
 
 impl Place<'_> {
-    /// Runs what was asked for.
-    fn measure(&self, args: &Args) -> Result<Outcome> {
-        let queries = queries::select(self.profile, &args.queries, &args.tags)?;
-        let mut session = self.open()?;
-        let server = server::look(&mut session, &self.database.history_table)?;
-        let mut outcome = Outcome {
-            subject: self.database.to_string(),
-            server: format!("{}.{}", server.version_num / 10_000, server.version_num % 10_000),
-            ..Outcome::default()
-        };
-        outcome.queries = Some(queries::run(self, &mut session, &queries, args)?);
-        outcome.interrupted = self.is_stopped();
-        Ok(outcome)
-    }
-
     fn open(&self) -> Result<Session> {
         self.database.open()
     }
@@ -121,11 +170,37 @@ impl Place<'_> {
     }
 }
 
+/// Measures what was asked for on a database that is as it is.
+fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
+    let ways = ingest::select(place.profile, &args.ingest)?;
+    let queries = match args.wants_queries() {
+        true => queries::select(place.profile, &args.queries, &args.tags)?,
+        false => Vec::new(),
+    };
+    let mut session = place.open()?;
+    let server = server::look(&mut session, &place.database.history_table)?;
+    let newest = server.history.applied.iter().map(|applied| applied.version).max();
+    let mut outcome = Outcome {
+        subject: place.database.to_string(),
+        server: format!("{}.{}", server.version_num / 10_000, server.version_num % 10_000),
+        ..Outcome::default()
+    };
+    if !queries.is_empty() {
+        outcome.queries = Some(queries::run(place, &mut session, &queries, args)?);
+    }
+    let (ways, left_out) = ingest::fitting(ways, newest);
+    ingest::confirm(place, &ways, args)?;
+    outcome.left_out = left_out;
+    outcome.ingest = ingest::run(place, &mut session, &ways, args)?;
+    outcome.interrupted = place.is_stopped();
+    Ok(outcome)
+}
+
 /// Prints the outcome and judges it.
-fn finish(place: &Place<'_>, args: &Args, outcome: Outcome) -> Result<()> {
-    match place.ui.format {
-        Format::Text => place.ui.show(&report::report(&outcome))?,
-        Format::Json => place.ui.answer(&json::bench(&outcome))?,
+fn finish(ui: Ui, args: &Args, outcome: &Outcome) -> Result<()> {
+    match ui.format {
+        Format::Text => ui.show(&report::report(outcome))?,
+        Format::Json => ui.answer(&json::bench(outcome))?,
     }
     if outcome.interrupted {
         return Err(Error::new(Kind::Interrupted, "interrupted; this is what was measured before"));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bench::outcome::{Outcome, QueriesRun, QueryOutcome};
+use crate::bench::ingest::{IngestOutcome, Pace};
+use crate::bench::outcome::{ErrorCount, Outcome, QueriesRun, QueryOutcome};
 use crate::model::units::{Millis, human_count, human_duration, plural};
 use crate::report::{Report, Table};
 
@@ -16,15 +17,14 @@ pub fn report(outcome: &Outcome) -> Report {
         facts.push(("load".to_string(), queries::summary(run)));
         facts.push(("errors".to_string(), error_summary(run)));
     }
-    let report = Report::new(&title).facts("", facts);
-    match &outcome.queries {
-        None => report,
-        Some(run) => {
-            let errors = errors(run);
-            let report = report.table(latencies(run));
-            if errors.rows.is_empty() { report } else { report.table(errors) }
-        }
+    facts.extend(outcome.left_out.iter().map(|why| ("left out".to_string(), why.clone())));
+    let mut report = Report::new(&title).facts("", facts);
+    if let Some(run) = &outcome.queries {
+        report = report.table(latencies(run));
     }
+    let ways = &outcome.ingest;
+    let tables = [offered(ways), free(ways), flushes(ways), errors(outcome)];
+    tables.into_iter().filter(|table| !table.rows.is_empty()).fold(report, Report::table)
 }
 
 /// "none", or "3 of 1,000 runs (0.3 %)".
@@ -87,18 +87,108 @@ fn target(query: &QueryOutcome) -> String {
     }
 }
 
-/// Failures by query and SQLSTATE.
-fn errors(run: &QueriesRun) -> Table {
+/// Ways of writing at the rate that was offered.
+fn offered(ways: &[IngestOutcome]) -> Table {
+    let columns = ["way", "offered", "rows a second", "p50", "p95", "p99", "errors", "target"];
+    let mut table = Table::new("writing at a rate", &columns).right_aligned(&[1, 2, 3, 4, 5, 6]);
+    for way in ways {
+        let Some(pace) = &way.offered else { continue };
+        let offered = human_rate(pace.rows_per_second_offered.unwrap_or(0.0));
+        let figures = figures(pace);
+        let cells = [way.name.clone(), offered].into_iter().chain(figures);
+        table.rows.push(cells.chain([write_target(way)]).collect());
+    }
+    table
+}
+
+/// Ways of writing as fast as they went, against the first.
+fn free(ways: &[IngestOutcome]) -> Table {
+    let columns = ["way", "rows a second", "p50", "p95", "p99", "errors", "times", "a crash loses"];
     let mut table =
-        Table::new("errors", &["query", "SQLSTATE", "count", "message"]).right_aligned(&[2]);
-    for query in &run.queries {
-        for error in &query.errors {
+        Table::new("writing as fast as it goes", &columns).right_aligned(&[1, 2, 3, 4, 5, 6]);
+    let first = ways.first().map_or(0.0, |way| way.free.rows_per_second);
+    for way in ways {
+        let times = match first > 0.0 {
+            true => format!("{:.1}", way.free.rows_per_second / first),
+            false => "-".to_string(),
+        };
+        let cells = [way.name.clone()].into_iter().chain(figures(&way.free));
+        table.rows.push(cells.chain([times, way.lost_in_a_crash.clone()]).collect());
+    }
+    table
+}
+
+/// Rows a second, p50, p95, p99 and errors.
+fn figures(pace: &Pace) -> [String; 5] {
+    let latency = &pace.latency;
+    [
+        human_rate(pace.rows_per_second),
+        human_ms(latency.p50_ms),
+        human_ms(latency.p95_ms),
+        human_ms(latency.p99_ms),
+        human_count(pace.error_count()),
+    ]
+}
+
+/// "10,000 a second, 50ms met".
+fn write_target(way: &IngestOutcome) -> String {
+    let rate = (way.target_rows_per_second > 0.0)
+        .then(|| format!("{} a second", human_rate(way.target_rows_per_second)));
+    let time = (way.target_ms > 0.0).then(|| Millis(way.target_ms as u64).to_string());
+    let parts: Vec<String> = rate.into_iter().chain(time).collect();
+    format!("{} {}", parts.join(", "), way.verdict.word()).trim().to_string()
+}
+
+/// How staging tables were emptied.
+fn flushes(ways: &[IngestOutcome]) -> Table {
+    let columns =
+        ["way", "run", "flushes", "p50", "p95", "most rows waiting", "at the end", "moved in"];
+    let mut table = Table::new("flushes", &columns).right_aligned(&[2, 3, 4, 5, 6, 7]);
+    for way in ways {
+        let runs = [("at a rate", way.offered.as_ref()), ("free", Some(&way.free))];
+        for (name, pace) in runs {
+            let Some(flush) = pace.and_then(|pace| pace.flush.as_ref()) else { continue };
+            table.rows.push(vec![
+                way.name.clone(),
+                name.to_string(),
+                human_count(flush.count),
+                human_ms(flush.latency.p50_ms),
+                human_ms(flush.latency.p95_ms),
+                human_count(flush.backlog_rows_greatest),
+                human_count(flush.backlog_rows_end),
+                human_ms(flush.drain_seconds * 1e3),
+            ]);
+        }
+    }
+    table
+}
+
+fn human_rate(rate: f64) -> String {
+    human_count(rate.round() as u64)
+}
+
+/// Failures by query or way of writing, and SQLSTATE.
+fn errors(outcome: &Outcome) -> Table {
+    let mut table =
+        Table::new("errors", &["of", "SQLSTATE", "count", "message"]).right_aligned(&[2]);
+    let queries = outcome.queries.iter().flat_map(|run| &run.queries);
+    let queries = queries.map(|query| (query.name.clone(), query.errors.as_slice()));
+    let mut all: Vec<(String, &[ErrorCount])> = queries.collect();
+    for way in &outcome.ingest {
+        for pace in way.offered.iter().chain([&way.free]) {
+            all.push((way.name.clone(), &pace.errors));
+            let flush = pace.flush.as_ref().map_or(&[][..], |flush| &flush.errors);
+            all.push((format!("flush of {}", way.name), flush));
+        }
+    }
+    for (name, errors) in all {
+        for error in errors {
             let code = match error.sqlstate.as_str() {
                 "" => "connection".to_string(),
                 code => code.to_string(),
             };
             let count = human_count(error.count);
-            table.rows.push(vec![query.name.clone(), code, count, error.message.clone()]);
+            table.rows.push(vec![name.clone(), code, count, error.message.clone()]);
         }
     }
     table

@@ -11,7 +11,9 @@ use super::connect::Canceler;
 use super::session::Session;
 use crate::error::Result;
 
+pub mod ingest;
 pub mod queries;
+pub mod rows;
 
 /// How often the watcher looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -99,6 +101,11 @@ impl Shared {
         }
         false
     }
+}
+
+/// A duration, however long it is.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::from(u32::MAX)))
 }
 
 /// Who looks on: the user who may stop it, and a display.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Open, Shared, Until, Watch, open_all, together};
+use super::{Open, Shared, Until, Watch, open_all, seconds, together};
 use crate::bench::tally::Tally;
 use crate::error::Result;
 use crate::pg::failure::{Failure, Verdict};
@@ -205,11 +205,6 @@ fn values(query: &Query, round: u64) -> Vec<Option<String>> {
     let count = query.parameters.len().max(1) as u64;
     let set = usize::try_from(round % count).unwrap_or(0);
     query.parameters.get(set).into_iter().flatten().cloned().map(Some).collect()
-}
-
-/// A duration, however long it is.
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::from(u32::MAX)))
 }
 
 #[cfg(test)]
