@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub mod chart;
+pub mod compare;
 pub mod footprint;
 pub mod histogram;
 pub mod ingest;

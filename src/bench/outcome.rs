@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compare::Comparison;
 use super::footprint::Footprint;
 use super::ingest::IngestOutcome;
 use super::tally::{Latency, Tally};
@@ -21,6 +22,9 @@ pub struct Outcome {
     /// Ways of writing, where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ingest: Vec<IngestOutcome>,
+    /// Two designs, or two runs, side by side, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<Comparison>,
     /// What was asked for and left out, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,

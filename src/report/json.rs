@@ -54,9 +54,33 @@ pub fn bench(outcome: &Outcome) -> String {
     text
 }
 
+/// Reads what [`bench`] wrote; the error says what is wrong with it.
+pub fn read_bench(text: &str) -> Result<Outcome, String> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        schema_version: u32,
+        #[serde(flatten)]
+        outcome: Outcome,
+    }
+    let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match document.schema_version {
+        SCHEMA_VERSION => Ok(document.outcome),
+        other => Err(format!("its schema_version is {other}, and not {SCHEMA_VERSION}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bench_is_read_as_it_was_written() {
+        let outcome = Outcome { subject: "a".to_string(), ..Outcome::default() };
+        assert_eq!(read_bench(&bench(&outcome)).unwrap(), outcome);
+        let other = bench(&outcome).replace("\"schema_version\": 1", "\"schema_version\": 2");
+        assert_eq!(read_bench(&other).unwrap_err(), "its schema_version is 2, and not 1");
+        assert!(read_bench("{}").is_err());
+    }
     use crate::report::tests::example;
 
     #[test]

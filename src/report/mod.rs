@@ -6,8 +6,10 @@ use serde::{Serialize, Serializer};
 
 use crate::model::finding::Finding;
 
+pub mod chart;
 pub mod json;
 pub mod metrics;
+pub mod svg;
 pub mod text;
 pub mod timeline;
 pub mod tone;

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::demo::{assert_nothing_left, temp_folder};
 use crate::project::{Outcome, Run};
-use crate::support::{Database, eventually, pgtune};
+use crate::support::{Database, eventually, pgtune, server};
 
 /// A profile beside a database.
 struct Bench {
@@ -423,4 +424,112 @@ fn refused_rows_are_errors_and_the_designs_of_the_past_are_left_out() {
     let left_out = "old: shows the design of V1, and V2 is applied";
     assert_eq!(document["left_out"][0], left_out);
     assert_eq!(count(&database, "items where owner = E'it''s\\\\n'"), 9);
+}
+
+const DESIGNS: &str = r#"
+[[queries]]
+name = "count_old"
+sql = "select count(*) from items, pg_sleep(0.005)"
+tags = ["old", "count"]
+[[queries]]
+name = "count_new"
+sql = "select 100"
+tags = ["new", "count"]
+[[queries]]
+name = "lonely"
+sql = "select 1"
+tags = ["new"]
+[[queries]]
+name = "other"
+sql = "select 1"
+"#;
+
+#[test]
+fn designs_and_runs_are_compared_and_drawn() {
+    let Some(database) = prepared("bench_compare") else { return };
+    let bench = Bench::new(&database, DESIGNS);
+    let svg = bench.folder.path().join("chart.svg");
+    let arguments = ["--count", "3", "--compare", "was=old,is=new", "--svg", "chart.svg"];
+    let (code, document) = bench.json(&arguments);
+    assert_eq!(code, Some(0), "{document:#}");
+    let ran = document["queries"]["queries"].as_array().unwrap();
+    assert_eq!(ran.len(), 3, "queries of no design are not run");
+    let comparison = &document["comparisons"][0];
+    assert_eq!((&comparison["old"], &comparison["new"]), (&"was".into(), &"is".into()));
+    assert_eq!(comparison["pairs"].as_array().unwrap().len(), 1);
+    let pair = &comparison["pairs"][0];
+    assert_eq!(pair["question"], "count");
+    assert_eq!(pair["old"]["query"], "count_old");
+    assert!(pair["speed_up"].as_f64().unwrap() > 0.0, "{pair:#}");
+    assert_eq!(comparison["alone"][0], "lonely");
+    let drawn = fs::read_to_string(svg).unwrap();
+    assert!(drawn.starts_with("<svg ") && drawn.contains("count_old"), "{drawn}");
+
+    let before = bench.run(&["--count", "2", "--json"]);
+    fs::write(bench.folder.path().join("before.json"), &before.stdout).unwrap();
+    let after = bench.run(&["count_new", "--count", "2", "--against", "before.json"]);
+    assert_eq!(after.code, Some(0), "{after:?}");
+    let header = after.stdout.lines().find(|line| line.starts_with("question")).unwrap();
+    assert!(header.contains("p50 before") && header.contains("buffers after"), "{header}");
+    assert!(after.stdout.contains("▓ p95"), "{after:?}");
+    for (arguments, said) in [
+        (&["--compare", "old"][..], "write two tags"),
+        (&["--against", "pgtune.toml"], "is no outcome of a bench"),
+        (&["--against", "nothing.json"], "cannot read nothing.json"),
+        (&["--svg", "nowhere/x.svg"], "there is no folder nowhere"),
+    ] {
+        let outcome = bench.run(arguments);
+        assert!(matches!(outcome.code, Some(2 | 6)), "{outcome:?}");
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+    }
+}
+
+/// `pgtune bench --workload` on a server of its own.
+fn workload(temp: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = pgtune(&["bench", "--json", "--workload"]);
+    command.args(arguments).env("TMPDIR", temp).stdin(Stdio::null());
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.arg("--pg-bin").arg(folder);
+    }
+    command
+}
+
+#[test]
+fn a_shipped_workload_is_measured_from_nothing_and_nothing_stays() {
+    if server().is_none() {
+        return;
+    }
+    let temp = temp_folder();
+    let telemetry = ["telemetry", "--rows", "2000", "--ingest", "all", "--duration", "100ms"];
+    let arguments = [&telemetry[..], &["--report-only"]].concat();
+    let outcome = Outcome::of(workload(temp.path(), &arguments).output().unwrap());
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let ways = document["ingest"].as_array().unwrap();
+    let names: Vec<&str> = ways.iter().map(|way| way["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["single", "single-lazy", "batches", "staging", "direct"]);
+    assert!(ways.iter().all(|way| way["free"]["rows"].as_u64().unwrap() > 0), "{document:#}");
+    assert!(ways.iter().all(|way| way["free"]["errors"][0].is_null()), "{document:#}");
+    assert!(document["left_out"].is_null());
+    let lost = |way: usize| ways[way]["lost_in_a_crash"].as_str().unwrap();
+    assert_eq!(lost(0), "nothing that was confirmed");
+    assert_eq!(lost(1), "what was confirmed in the last 600 ms");
+    assert!(lost(3).starts_with("rows not flushed yet, here "));
+    assert_eq!(lost(4), "nothing that was confirmed");
+    assert_nothing_left(temp.path());
+
+    let accounts = ["accounts", "--rows", "1000", "--concurrency", "110", "--count", "110"];
+    let outcome = Outcome::of(workload(temp.path(), &accounts).output().unwrap());
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let queries = document["queries"]["queries"].as_array().unwrap();
+    assert_eq!(queries.len(), 10);
+    for query in queries {
+        assert_eq!((&query["runs"], &query["errors"]), (&110.into(), &Value::Array(vec![])));
+        assert_eq!(query["target_ms"], 500.0);
+    }
+    let wrong = ["telemetry", "--rows", "10", "--to", "2"];
+    let outcome = Outcome::of(workload(temp.path(), &wrong).output().unwrap());
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.stderr.contains("the data of telemetry needs V4"), "{outcome:?}");
+    assert_nothing_left(temp.path());
 }

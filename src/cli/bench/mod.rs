@@ -1,9 +1,12 @@
 //! `pgtune bench`: a profile's queries under load, and ways of writing, against their targets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueHint;
+
+use crate::bench::compare::{self, Design};
 use crate::bench::outcome::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::Millis;
@@ -11,7 +14,7 @@ use crate::pg::server;
 use crate::pg::session::Session;
 use crate::profile::Profile;
 use crate::profile::bench::CLIENTS_MAX;
-use crate::report::json;
+use crate::report::{json, svg};
 use crate::ui::{Format, Ui};
 use crate::workload::Workload;
 
@@ -43,6 +46,8 @@ Examples:
   pgtune bench unread_count --count 1000
   pgtune bench --tag profile --concurrency 100 --duration 30s
   pgtune bench --rate 500 --json
+  pgtune bench --compare old=eav,new=profile --svg designs.svg
+  pgtune bench --json > before.json      and later: pgtune bench --against before.json
   pgtune bench --ingest all
   pgtune bench --workload accounts --concurrency 100")]
 pub struct Args {
@@ -69,6 +74,16 @@ pub struct Args {
     /// counts from the moment when the query was due
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
+    /// Compare two designs by the tags of their queries: old=eav,new=profile. Queries are partners
+    /// that share a tag of their own. Without names and tags, only these are run
+    #[arg(long, value_name = "OLD,NEW", value_parser = Design::parse_pair)]
+    compare: Option<[Design; 2]>,
+    /// Compare with an earlier run: a file that --json wrote
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    against: Option<PathBuf>,
+    /// Write the charts into this file as SVG
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    svg: Option<PathBuf>,
     /// Write rows as this [[bench.ingest]] of the profile says, or as all of them say; may be
     /// repeated. The rows stay. Queries run too only where some are named
     #[arg(long, value_name = "NAME", conflicts_with = "count")]
@@ -108,7 +123,16 @@ pub struct Args {
 impl Args {
     /// Writing alone is measured unless queries are asked for as well.
     fn wants_queries(&self) -> bool {
-        self.ingest.is_empty() || !self.queries.is_empty() || !self.tags.is_empty()
+        let named = !self.queries.is_empty() || !self.tags.is_empty();
+        self.ingest.is_empty() || named || self.compare.is_some() || self.against.is_some()
+    }
+
+    /// Tags of queries to run: those asked for, or those of the designs to compare.
+    fn wanted_tags(&self) -> Vec<String> {
+        let named = !self.queries.is_empty() || !self.tags.is_empty();
+        let designs = self.compare.iter().flatten().filter(|_| !named);
+        let designs = designs.map(|design| design.tag.clone());
+        self.tags.iter().cloned().chain(designs).collect()
     }
 }
 
@@ -131,6 +155,7 @@ fn rate(text: &str) -> std::result::Result<f64, String> {
 /// Runs the command.
 pub fn run(ui: Ui, args: Args, context: impl FnOnce() -> Result<Context>) -> Result<()> {
     let stopped = interrupt::listen()?;
+    check_svg(&args)?;
     if let Some(workload) = args.workload {
         return workload::run(ui, workload, &args, stopped);
     }
@@ -172,9 +197,10 @@ impl Place<'_> {
 
 /// Measures what was asked for on a database that is as it is.
 fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
+    let before = before(args)?;
     let ways = ingest::select(place.profile, &args.ingest)?;
     let queries = match args.wants_queries() {
-        true => queries::select(place.profile, &args.queries, &args.tags)?,
+        true => queries::select(place.profile, &args.queries, &args.wanted_tags())?,
         false => Vec::new(),
     };
     let mut session = place.open()?;
@@ -186,7 +212,12 @@ fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
         ..Outcome::default()
     };
     if !queries.is_empty() {
-        outcome.queries = Some(queries::run(place, &mut session, &queries, args)?);
+        let run = queries::run(place, &mut session, &queries, args)?;
+        let designs = args.compare.iter().map(|designs| compare::by_tags(&run.queries, designs));
+        let before = before.iter().flat_map(|before| &before.queries);
+        let before = before.map(|before| compare::by_names(&before.queries, &run.queries));
+        outcome.comparisons = designs.chain(before).collect();
+        outcome.queries = Some(run);
     }
     let (ways, left_out) = ingest::fitting(ways, newest);
     ingest::confirm(place, &ways, args)?;
@@ -196,11 +227,39 @@ fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// The earlier run to compare with.
+fn before(args: &Args) -> Result<Option<Outcome>> {
+    let Some(path) = &args.against else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::system(format!("read {}", path.display()), error))?;
+    let outcome = json::read_bench(&text).map_err(|why| {
+        Error::usage(format!("{} is no outcome of a bench: {why}", path.display()))
+            .hint("`pgtune bench --json > FILE` writes one")
+    });
+    outcome.map(Some)
+}
+
+/// Refuses before anything is measured what could not be written in the end.
+fn check_svg(args: &Args) -> Result<()> {
+    let parent = args.svg.as_deref().and_then(Path::parent);
+    match parent.filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        Some(parent) => {
+            Err(Error::usage(format!("--svg: there is no folder {}", parent.display())))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Prints the outcome and judges it.
 fn finish(ui: Ui, args: &Args, outcome: &Outcome) -> Result<()> {
     match ui.format {
         Format::Text => ui.show(&report::report(outcome))?,
         Format::Json => ui.answer(&json::bench(outcome))?,
+    }
+    if let Some(path) = &args.svg {
+        let svg = svg::render(&report::title(outcome), &report::charts(outcome));
+        std::fs::write(path, svg)
+            .map_err(|error| Error::system(format!("write {}", path.display()), error))?;
     }
     if outcome.interrupted {
         return Err(Error::new(Kind::Interrupted, "interrupted; this is what was measured before"));

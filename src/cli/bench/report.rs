@@ -1,17 +1,18 @@
 //! What a bench has to say to people. Pure: an outcome in, a report out.
 
-use std::time::Duration;
-
+use crate::bench::chart::{self, Chart, human_ms};
+use crate::bench::compare::{Comparison, Side};
 use crate::bench::ingest::{IngestOutcome, Pace};
 use crate::bench::outcome::{ErrorCount, Outcome, QueriesRun, QueryOutcome};
-use crate::model::units::{Millis, human_count, human_duration, plural};
+use crate::model::units::{Millis, human_count, plural};
+use crate::report::chart::draw;
 use crate::report::{Report, Table};
 
 use super::queries;
 
 /// The report.
 pub fn report(outcome: &Outcome) -> Report {
-    let title = format!("bench of {}", outcome.subject);
+    let title = title(outcome);
     let mut facts = vec![("server".to_string(), format!("PostgreSQL {}", outcome.server))];
     if let Some(run) = &outcome.queries {
         facts.push(("load".to_string(), queries::summary(run)));
@@ -23,8 +24,75 @@ pub fn report(outcome: &Outcome) -> Report {
         report = report.table(latencies(run));
     }
     let ways = &outcome.ingest;
-    let tables = [offered(ways), free(ways), flushes(ways), errors(outcome)];
-    tables.into_iter().filter(|table| !table.rows.is_empty()).fold(report, Report::table)
+    let written = [offered(ways), free(ways), flushes(ways)];
+    let compared = outcome.comparisons.iter().map(comparison);
+    let tables = compared.chain(written).chain([errors(outcome)]);
+    let report = tables.filter(|table| !table.rows.is_empty()).fold(report, Report::table);
+    let drawn = charts(outcome).into_iter().map(|chart| (chart.title.clone(), draw(&chart)));
+    let drawn = drawn.filter(|(_, body)| !body.is_empty());
+    drawn.fold(report, |report, (title, body)| report.text(&title, body))
+}
+
+/// What it is about.
+pub fn title(outcome: &Outcome) -> String {
+    format!("bench of {}", outcome.subject)
+}
+
+/// The pictures.
+pub fn charts(outcome: &Outcome) -> Vec<Chart> {
+    let queries = outcome.queries.as_ref().map(|run| chart::latencies(&run.queries));
+    queries.into_iter().chain([chart::rates(&outcome.ingest)]).collect()
+}
+
+/// The same questions, answered twice.
+fn comparison(comparison: &Comparison) -> Table {
+    let (old, new) = (&comparison.old, &comparison.new);
+    let of = |what: &str, whose: &str| format!("{what} {whose}");
+    let header = [
+        "question".to_string(),
+        of("p50", old),
+        of("p50", new),
+        "speed-up".to_string(),
+        of("p95", old),
+        of("p95", new),
+        of("buffers", old),
+        of("buffers", new),
+    ];
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let title = match comparison.alone.as_slice() {
+        [] => format!("{old} and {new}"),
+        alone => format!("{old} and {new} (without partner: {})", alone.join(", ")),
+    };
+    let mut table = Table::new(&title, &header).right_aligned(&[1, 2, 3, 4, 5, 6, 7]);
+    let buffers = |side: &Side| side.buffers.map_or_else(|| "-".to_string(), human_count);
+    for pair in &comparison.pairs {
+        table.rows.push(vec![
+            pair.question.clone(),
+            human_ms(pair.old.p50_ms),
+            human_ms(pair.new.p50_ms),
+            times(pair.speed_up),
+            human_ms(pair.old.p95_ms),
+            human_ms(pair.new.p95_ms),
+            buffers(&pair.old),
+            buffers(&pair.new),
+        ]);
+    }
+    if comparison.pairs.len() > 1 {
+        let mut mean = vec![String::new(); 8];
+        mean[0] = "geometric mean".to_string();
+        mean[3] = times(comparison.mean_speed_up);
+        table.rows.push(mean);
+    }
+    table
+}
+
+/// "6.1x", "36x"; unknown where one never ran.
+fn times(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio <= 0.0 => "-".to_string(),
+        ratio if ratio < 9.95 => format!("{ratio:.1}x"),
+        ratio => format!("{ratio:.0}x"),
+    }
 }
 
 /// "none", or "3 of 1,000 runs (0.3 %)".
@@ -192,9 +260,4 @@ fn errors(outcome: &Outcome) -> Table {
         }
     }
     table
-}
-
-/// Milliseconds for people.
-pub fn human_ms(ms: f64) -> String {
-    human_duration(Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default())
 }
