@@ -81,6 +81,14 @@ fn profile_reference_is_current() {
         if name != "env" {
             describe_keys(&schema, name, section, &mut text);
         }
+        for (key, property) in section["properties"].as_object().into_iter().flatten() {
+            if name != "env" && is_list_of_tables(property) {
+                let section = resolve(&schema, property);
+                let doc = paragraph(section["description"].as_str().unwrap_or_default());
+                text += &format!("\n## `[[{name}.{key}]]`\n\n{doc}\n");
+                describe_keys(&schema, &format!("{name}.{key}"), section, &mut text);
+            }
+        }
     }
     check("docs/profile.md", &text);
 }
@@ -97,8 +105,16 @@ fn resolve<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
         .unwrap_or(property)
 }
 
+/// Whether a key is a section of its own, which may be repeated.
+fn is_list_of_tables(property: &Value) -> bool {
+    property["type"] == "array" && property["items"]["$ref"].is_string()
+}
+
 fn describe_keys(schema: &Value, section_name: &str, section: &Value, text: &mut String) {
     for (key, property) in section["properties"].as_object().unwrap() {
+        if is_list_of_tables(property) {
+            continue;
+        }
         let resolved = resolve(schema, property);
         let doc = property["description"].as_str().or(resolved["description"].as_str());
         *text += &format!("\n### `{key}`\n\n{}\n\n", paragraph(doc.unwrap_or_default()));

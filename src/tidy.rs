@@ -49,7 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("planner", &["model", "profile", "sql", "runbook"]),
     ("checks", &["model", "sql", "query_plan", "runbook"]),
     ("report", &["model", "runbook", "query_plan", "bench"]),
-    ("pg", &["model", "profile", "sql", "runbook", "query_plan"]),
+    ("pg", &["model", "profile", "sql", "runbook", "query_plan", "bench"]),
     ("archive", &["model", "profile", "pg"]),
     ("executor", &["archive", "model", "pg", "runbook"]),
     ("shadow", &["model", "pg"]),

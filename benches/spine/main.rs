@@ -146,6 +146,8 @@ fn main() {
 fn pgtune(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgtune"));
     command.current_dir(folder).args(arguments).env_remove("DATABASE_URL");
+    // The benchmark's own; pgtune would take them for keys of the profile's section [bench].
+    command.env_remove("PGTUNE_BENCH_ROUNDS").env_remove("PGTUNE_BENCH_ROWS");
     command
 }
 

@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+pub mod chart;
+pub mod compare;
+pub mod footprint;
+pub mod histogram;
+pub mod ingest;
+pub mod outcome;
+pub mod tally;
+
 /// The middle sample, or the mean of the two in the middle; zero where there is none.
 pub fn median(samples: &[Duration]) -> Duration {
     let mut sorted = samples.to_vec();

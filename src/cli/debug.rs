@@ -19,6 +19,7 @@ use crate::ui::Ui;
 use super::context::Context;
 use super::database::Database;
 use super::interrupt;
+use super::private::setting;
 
 mod archive;
 
@@ -126,12 +127,4 @@ fn wait_for_end_of_input(interrupted: &AtomicBool) -> Result<()> {
         }
     }
     Err(Error::new(Kind::Interrupted, "the private server was stopped"))
-}
-
-/// Reads `NAME=VALUE`.
-fn setting(text: &str) -> std::result::Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_string(), value.to_string())),
-        Some(_) | None => Err("write NAME=VALUE, for example work_mem=64MB".to_string()),
-    }
 }

@@ -14,6 +14,7 @@ use context::{Context, GlobalArgs};
 
 mod adopt;
 mod baseline;
+mod bench;
 mod bug;
 mod completions;
 mod config;
@@ -32,6 +33,7 @@ mod migrate;
 mod new;
 mod partitions;
 mod plan;
+mod private;
 mod repair;
 mod rewrite;
 mod runner;
@@ -65,6 +67,7 @@ enum Command {
     Migrate(migrate::Args),
     Partitions(partitions::Args),
     Plan(plan::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
     Status(status::Args),
     Baseline(baseline::Args),
@@ -109,6 +112,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::Migrate(args) => migrate::run(&context()?, args),
         Command::Partitions(args) => partitions::run(&context()?, args),
         Command::Plan(args) => plan::run(&context()?, args),
+        Command::Bench(args) => bench::run(ui, args, context),
         Command::Demo(args) => demo::run(ui, args),
         Command::Status(args) => status::run(&context()?, args),
         Command::Baseline(args) => baseline::run(&context()?, args),

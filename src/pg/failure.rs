@@ -81,6 +81,14 @@ impl Failure {
         }
     }
 
+    /// A statement got another number of values than it has parameters.
+    pub fn wrong_parameters(wanted: usize, given: usize) -> Failure {
+        let message =
+            format!("the statement has {wanted} parameters, and {given} values are given");
+        let code = SqlState::SYNTAX_ERROR.code().to_string();
+        Failure { code, message, details: Vec::new(), hint: None, position: None }
+    }
+
     /// As if the server had been asked to cancel.
     pub fn interrupted() -> Failure {
         let (code, message) = ("57014".to_string(), "interrupted".to_string());

@@ -7,6 +7,7 @@ pub mod default_rows;
 pub mod explain;
 pub mod failure;
 pub mod foreign;
+pub mod load;
 pub mod partitions;
 pub mod plan_history;
 pub mod query_run;

@@ -31,26 +31,49 @@ pub struct Run {
 /// Each run is planned for its values, as for a statement that a driver sends only once. Errors
 /// name the query.
 pub fn run(session: &mut Session, query: &Query) -> Result<Run> {
-    let role = match query.role.as_str() {
-        "" => None,
-        role => Some(Ident::new(role).map_err(Error::usage)?),
-    };
-    let run = begin(session, query, role).and_then(|()| sample(session, query));
+    let opening = opening(query)?;
+    let run = prepare(session, query, &opening).and_then(|()| sample(session, query));
+    close(session, query, run)
+}
+
+/// Runs the query once, in the same way, under EXPLAIN; returns its plan as JSON, with the rows
+/// and buffers of each node.
+pub fn explain_analyze(session: &mut Session, query: &Query) -> Result<String> {
+    const EXPLAIN: &str = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)";
+    let opening = opening(query)?;
+    let plan = prepare(session, query, &opening)
+        .and_then(|()| session.texts(&format!("{EXPLAIN} {}", execute(query))));
+    close(session, query, plan).map(|lines| lines.concat())
+}
+
+/// Opens a transaction as the query's role and with its settings.
+///
+/// Errors are the user's: a role that is no name.
+pub fn opening(query: &Query) -> Result<String> {
+    let mut sql = "BEGIN".to_string();
+    for (name, value) in &query.settings {
+        sql += &format!("; SELECT set_config({}, {}, true)", literal(name), literal(value));
+    }
+    if !query.role.is_empty() {
+        let role = Ident::new(&query.role).map_err(Error::usage)?;
+        sql += &format!("; SET LOCAL ROLE {role}");
+    }
+    Ok(sql)
+}
+
+/// Prepares the query where it will be planned for its values.
+fn prepare(session: &mut Session, query: &Query, opening: &str) -> Outcome<()> {
+    session.run(opening)?;
+    session.run("SET LOCAL plan_cache_mode = force_custom_plan")?;
+    session.run(&format!("PREPARE pgtune_query AS {}", query.sql))
+}
+
+/// Leaves nothing behind; errors name the query.
+fn close<T>(session: &mut Session, query: &Query, run: Outcome<T>) -> Result<T> {
     session.roll_back();
     // A prepared statement outlives its transaction.
     let run = run.and_then(|run| session.run("DEALLOCATE ALL").map(|()| run));
     run.map_err(|failure| failure.explain(&format!("cannot run the query {}", query.name)))
-}
-
-fn begin(session: &mut Session, query: &Query, role: Option<Ident>) -> Outcome<()> {
-    session.run("BEGIN; SET LOCAL plan_cache_mode = force_custom_plan")?;
-    for (name, value) in &query.settings {
-        session.run(&format!("SELECT set_config({}, {}, true)", literal(name), literal(value)))?;
-    }
-    if let Some(role) = role {
-        session.run(&format!("SET LOCAL ROLE {role}"))?;
-    }
-    session.run(&format!("PREPARE pgtune_query AS {}", query.sql))
 }
 
 fn sample(session: &mut Session, query: &Query) -> Outcome<Run> {
@@ -82,6 +105,19 @@ fn execute(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_and_settings_are_quoted_and_local() {
+        let query = Query {
+            role: "App".to_string(),
+            settings: [("app.user".to_string(), "it's".to_string())].into(),
+            ..Query::default()
+        };
+        let expected =
+            "BEGIN; SELECT set_config('app.user', 'it''s', true); SET LOCAL ROLE \"App\"";
+        assert_eq!(opening(&query).unwrap(), expected);
+        assert_eq!(opening(&Query::default()).unwrap(), "BEGIN");
+    }
 
     #[test]
     fn values_are_quoted() {

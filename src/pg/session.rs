@@ -3,8 +3,9 @@
 use std::io::{BufRead, Write};
 use std::sync::mpsc::Receiver;
 
+use bytes::BytesMut;
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::types::{ToSql, Type};
+use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Row, SimpleQueryMessage};
 
 use super::connect::{Canceler, Connection, Notice};
@@ -120,6 +121,32 @@ impl Session {
         Ok(taken)
     }
 
+    /// Prepares a statement, as drivers do; the server decides about the types of its parameters.
+    pub fn prepare(&mut self, sql: &str) -> Result<Prepared, Failure> {
+        self.client.prepare(sql).map(Prepared).map_err(|error| Failure::of(&error))
+    }
+
+    /// Runs a prepared statement with values as text, `None` for NULL. Returns how many rows it
+    /// returned, or wrote.
+    pub fn execute(
+        &mut self,
+        prepared: &Prepared,
+        values: &[Option<String>],
+    ) -> Result<u64, Failure> {
+        let wanted = prepared.0.params().len();
+        if wanted != values.len() {
+            return Err(Failure::wrong_parameters(wanted, values.len()));
+        }
+        let values = values.iter().map(|value| value.as_deref().map(TextValue));
+        let rows = self.client.query_raw(&prepared.0, values.collect::<Vec<_>>());
+        let mut rows = rows.map_err(|error| Failure::of(&error))?;
+        let mut returned = 0;
+        while rows.next().map_err(|error| Failure::of(&error))?.is_some() {
+            returned += 1;
+        }
+        Ok(rows.rows_affected().unwrap_or(returned).max(returned))
+    }
+
     /// Makes exactly these `SET` statements hold, and no others.
     pub fn apply_settings(&mut self, settings: &[String]) -> Result<(), Failure> {
         if self.settings.as_deref() == Some(settings) {
@@ -154,6 +181,12 @@ impl Session {
         Ok(rows.collect())
     }
 
+    /// The names of the columns that a query returns.
+    pub fn columns(&mut self, sql: &str) -> Result<Vec<String>, Failure> {
+        let prepared = self.prepare(sql)?;
+        Ok(prepared.0.columns().iter().map(|column| column.name().to_string()).collect())
+    }
+
     /// Runs a COPY FROM STDIN. `next` replaces its argument by the next bytes to send; false ends
     /// the COPY.
     pub fn copy(
@@ -182,6 +215,34 @@ impl Session {
         let reader = self.client.copy_out(sql).map_err(|error| Failure::of(&error))?;
         Ok(CopyOut { reader, taken: 0 })
     }
+}
+
+/// A statement that the session's server process keeps.
+pub struct Prepared(postgres::Statement);
+
+/// A value of any type as the server would read it from text.
+#[derive(Debug)]
+struct TextValue<'a>(&'a str);
+
+impl ToSql for TextValue<'_> {
+    fn to_sql(
+        &self,
+        _sql_type: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_sql_type: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _sql_type: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
 }
 
 /// A COPY TO STDOUT at work.

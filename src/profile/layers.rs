@@ -84,16 +84,15 @@ pub fn read(
     let profile: Profile =
         merged.try_into().map_err(|e: toml::de::Error| Error::usage(e.message()))?;
     check_limits(&profile.limits, &origins)?;
+    if let Some((key, why)) = profile.bench.wrong() {
+        return Err(wrong_value(&format!("bench.{key}"), &why, &origins));
+    }
     Ok(Layered { profile, origins })
 }
 
 /// Limits that would make pgtune wait for ever, or not at all.
 fn check_limits(limits: &Limits, origins: &BTreeMap<String, Origin>) -> Result<()> {
-    let wrong = |key: &str, why: &str| {
-        let origin = origins.get(&format!("limits.{key}"));
-        let origin = origin.map_or_else(String::new, |origin| format!(" ({origin})"));
-        Err(Error::usage(format!("limits.{key}{origin}: {why}")))
-    };
+    let wrong = |key: &str, why: &str| Err(wrong_value(&format!("limits.{key}"), why, origins));
     if limits.lock_budget.0 == 0 || limits.build_wait.0 == 0 {
         let key = if limits.lock_budget.0 == 0 { "lock_budget" } else { "build_wait" };
         return wrong(key, "0 would be no limit at all; write for example 2s or 30min");
@@ -105,6 +104,12 @@ fn check_limits(limits: &Limits, origins: &BTreeMap<String, Origin>) -> Result<(
         return wrong("lanes", &format!("from 1 to {LANES_MAX}"));
     }
     Ok(())
+}
+
+/// A value that cannot hold, with where it came from.
+fn wrong_value(key: &str, why: &str, origins: &BTreeMap<String, Origin>) -> Error {
+    let origin = origins.get(key).map_or_else(String::new, |origin| format!(" ({origin})"));
+    Error::usage(format!("{key}{origin}: {why}"))
 }
 
 /// Each lane is a connection and a core's work of the server.
@@ -335,6 +340,8 @@ lock_budget = \"500ms\"
             ("build_wait = \"0\"", "limits.build_wait (p.toml): 0 would be"),
             ("lock_deadline = \"1s\"", "limits.lock_deadline (p.toml): it must not be shorter"),
             ("lanes = 0", "limits.lanes (p.toml): from 1 to 64"),
+            ("lanes = 1\n[bench]\nclients = 0", "bench.clients (p.toml): from 1 to 1000"),
+            ("lanes = 1\n[bench]\nduration = \"0\"", "bench.duration (p.toml): 0 would measure"),
         ] {
             let text = format!("[limits]\n{limits}\n");
             let error = read(Some(("p.toml", &text)), None, Vec::new()).unwrap_err();

@@ -13,6 +13,7 @@ use crate::model::gate::Thresholds;
 use crate::model::migration::VersionWidth;
 use crate::model::units::Millis;
 
+pub mod bench;
 pub mod layers;
 pub mod partitions;
 pub mod queries;
@@ -44,6 +45,8 @@ pub struct Profile {
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,
+    /// How `pgtune bench` runs the queries.
+    pub bench: bench::Bench,
     /// Rules of partitioned tables: what to create ahead, what to take away and when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<partitions::PartitionRule>,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Report;
+use crate::bench::outcome::Outcome;
 use crate::runbook::{Runbook, Stage};
 
 /// Grows when a program that reads the JSON would have to change. New keys do not count.
@@ -39,9 +40,47 @@ pub fn runbook(runbook: &Runbook) -> String {
     text
 }
 
+/// A bench's outcome as indented JSON with a final newline.
+pub fn bench(outcome: &Outcome) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema_version: u32,
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+    }
+    let document = Document { schema_version: SCHEMA_VERSION, outcome };
+    let mut text = serde_json::to_string_pretty(&document).expect("an outcome fits into JSON");
+    text.push('\n');
+    text
+}
+
+/// Reads what [`bench`] wrote; the error says what is wrong with it.
+pub fn read_bench(text: &str) -> Result<Outcome, String> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        schema_version: u32,
+        #[serde(flatten)]
+        outcome: Outcome,
+    }
+    let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match document.schema_version {
+        SCHEMA_VERSION => Ok(document.outcome),
+        other => Err(format!("its schema_version is {other}, and not {SCHEMA_VERSION}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bench_is_read_as_it_was_written() {
+        let outcome = Outcome { subject: "a".to_string(), ..Outcome::default() };
+        assert_eq!(read_bench(&bench(&outcome)).unwrap(), outcome);
+        let other = bench(&outcome).replace("\"schema_version\": 1", "\"schema_version\": 2");
+        assert_eq!(read_bench(&other).unwrap_err(), "its schema_version is 2, and not 1");
+        assert!(read_bench("{}").is_err());
+    }
     use crate::report::tests::example;
 
     #[test]

@@ -7,9 +7,11 @@ use serde::{Serialize, Serializer};
 use crate::model::finding::Finding;
 use crate::query_plan::Line;
 
+pub mod chart;
 pub mod json;
 pub mod markdown;
 pub mod metrics;
+pub mod svg;
 pub mod text;
 pub mod timeline;
 pub mod tone;

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Ui, to_stderr};
 use crate::executor::event::Event;
-use crate::model::units::human_duration;
+use crate::model::units::{human_count, human_duration};
 
 /// Clocks and spinners move this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -53,6 +53,21 @@ pub fn count(ui: Ui, total: u64) -> Box<dyn FnMut(u64, &'static str)> {
     Box::new(move |done, kind| {
         bar.0.set_message(kind);
         bar.0.set_position(done);
+    })
+}
+
+/// Returns what shows how much of the time is over, and how many things of a kind are done: a bar
+/// on a terminal, nothing elsewhere.
+pub fn clock(ui: Ui, total: Duration, kind: &'static str) -> Box<dyn FnMut(Duration, u64)> {
+    if ui.quiet || !std::io::stderr().is_terminal() {
+        return Box::new(|_, _| {});
+    }
+    let template = "{bar:30} {percent:>3} %  {eta:>4}  {wide_msg}";
+    let total = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+    let bar = Cleared(ProgressBar::new(total).with_style(style(template)));
+    Box::new(move |elapsed, done| {
+        bar.0.set_message(format!("{} {kind}", human_count(done)));
+        bar.0.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(total).min(total));
     })
 }
 

@@ -24,14 +24,14 @@ fn demo(temp: &Path, arguments: &[&str]) -> Command {
 }
 
 /// A temporary folder that the server's user may use, with a short name.
-fn temp_folder() -> tempfile::TempDir {
+pub fn temp_folder() -> tempfile::TempDir {
     let temp = tempfile::Builder::new().prefix("pgt").tempdir_in("/tmp").unwrap();
     fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     temp
 }
 
 /// Nothing is in the folder, and no process names it.
-fn assert_nothing_left(temp: &Path) {
+pub fn assert_nothing_left(temp: &Path) {
     assert!(fs::read_dir(temp).unwrap().next().is_none(), "a folder is left");
     let ps = Command::new("ps").args(["-e", "-o", "args="]).output().unwrap();
     let running = String::from_utf8_lossy(&ps.stdout).into_owned();

@@ -9,6 +9,7 @@
 mod archive;
 mod bad_input;
 mod bad_server;
+mod bench;
 mod catalog;
 mod connect;
 mod crowd;

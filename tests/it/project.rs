@@ -96,7 +96,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn of(output: Output) -> Outcome {
+    /// What the finished program left.
+    pub fn of(output: Output) -> Outcome {
         Outcome {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
