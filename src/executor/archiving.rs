@@ -17,7 +17,8 @@ use crate::pg::archive::{Rows, has_rows};
 use crate::pg::failure::Failure;
 use crate::pg::partitions::{exists, manifest_of};
 use crate::pg::session::Session;
-use crate::runbook::partition::{NewPartition, PartitionAction, note_archived, note_restored};
+use crate::runbook::ledger::{note_archived, note_restored};
+use crate::runbook::partition::{NewPartition, PartitionAction};
 
 /// What such a step works with.
 pub struct Tools<'a> {

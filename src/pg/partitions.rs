@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::ident::{Ident, QualifiedName, literal, parse_name};
 use crate::model::ledger::{Ledger, Retired, RetiredProgress};
 use crate::model::traits::Traits;
-use crate::runbook::partition::LEDGER_TABLE;
+use crate::runbook::ledger::LEDGER_TABLE;
 use crate::sql::self_name;
 
 /// Longest wait for a lock while looking.

@@ -15,6 +15,7 @@ use crate::model::units::Millis;
 pub mod action;
 pub mod default;
 pub mod history;
+pub mod ledger;
 pub mod partition;
 pub mod plans;
 pub mod print;

@@ -1,19 +1,19 @@
 //! What pgtune does to partitions: creating them beside their parent and attaching them, detaching,
-//! dropping, and the ledger that remembers which tables were partitions once.
+//! dropping; [`super::ledger`] remembers which tables were partitions once.
 
 use serde::{Deserialize, Serialize};
 
 use super::action::Script;
 use super::default::DefaultAction;
+use super::ledger::{
+    create_ledger, drop_attached, forget, note, note_dropped, note_retiring, refuse_others,
+};
 use super::traits;
 use crate::model::archive::Lineage;
 use crate::model::below::{Below, hash_bound};
 use crate::model::catalog::{Catalog, Check, Partition, Relation, RelationKind};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::traits::Traits;
-
-/// Where partitions that leave are remembered, from before they are detached.
-pub const LEDGER_TABLE: &str = "pgtune_state.partition_ledger";
 
 /// Checks that prove a DEFAULT partition empty of a range begin like this.
 pub const PROOF_PREFIX: &str = "pgtune_no_rows_";
@@ -559,11 +559,11 @@ fn detach(catalog: &mut Catalog, partition: &QualifiedName) {
 }
 
 /// The tables, without their bounds.
-fn names(partitions: &[(QualifiedName, String)]) -> Vec<QualifiedName> {
+pub(super) fn names(partitions: &[(QualifiedName, String)]) -> Vec<QualifiedName> {
     partitions.iter().map(|(table, _)| table.clone()).collect()
 }
 
-fn list(tables: &[QualifiedName]) -> String {
+pub(super) fn list(tables: &[QualifiedName]) -> String {
     tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -576,146 +576,8 @@ fn some(tables: &[QualifiedName]) -> String {
     }
 }
 
-/// Creates the ledger. What a row is about is the table's OID, which a rename does not change and
-/// another table of the same name does not have. Rows of an older pgtune have no `parent_relid`;
-/// adding it rewrites nothing (ALTER TABLE: a column without a default).
-fn create_ledger() -> Vec<String> {
-    vec![
-        super::history::create_state_schema(),
-        format!(
-            "CREATE TABLE IF NOT EXISTS {LEDGER_TABLE}(\n  relid oid NOT NULL,\n  partition text \
-             NOT NULL,\n  parent text NOT NULL,\n  bound text NOT NULL,\n  retiring_at timestamptz \
-             NOT NULL DEFAULT now(),\n  detached_at timestamptz,\n  archive text,\n  manifest \
-             text,\n  dropped_at timestamptz,\n  restored_at timestamptz,\n  expires \
-             boolean NOT NULL DEFAULT false,\n  PRIMARY KEY \
-             (relid, retiring_at))"
-        ),
-        format!("ALTER TABLE {LEDGER_TABLE} ADD COLUMN IF NOT EXISTS parent_relid oid"),
-    ]
-}
-
-/// A table that left before and was attached again begins anew.
-fn note_retiring(
-    parent: &QualifiedName,
-    partitions: &[(QualifiedName, String)],
-    expires: bool,
-) -> Vec<String> {
-    let parent = literal(&parent.to_string());
-    let (mut relids, mut rows) = (Vec::new(), Vec::new());
-    for (name, bound) in partitions {
-        let name = literal(&name.to_string());
-        rows.push(format!(
-            "({name}::regclass, {name}, {parent}, {parent}::regclass, {}, {expires})",
-            literal(bound)
-        ));
-        relids.push(format!("{name}::regclass"));
-    }
-    vec![
-        format!(
-            "DELETE FROM {LEDGER_TABLE}\n  WHERE relid IN ({}) AND dropped_at IS NULL",
-            relids.join(", ")
-        ),
-        format!(
-            "INSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, parent_relid, bound, \
-             expires)\n  VALUES {}",
-            rows.join(", ")
-        ),
-    ]
-}
-
-/// The table first, then its partitions, as readers lock them: else the two would deadlock. What
-/// was planned is compared once nobody can change it any more.
-fn drop_attached(parent: &QualifiedName, partitions: &[(QualifiedName, String)]) -> Vec<String> {
-    let tables = names(partitions);
-    let expected = partitions.iter().map(|(name, bound)| {
-        format!("({}::regclass, {})", literal(&name.to_string()), literal(bound))
-    });
-    let body = format!(
-        "BEGIN IF EXISTS (SELECT FROM (VALUES {}) AS e (relid, bound) WHERE NOT EXISTS (SELECT \
-         FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = e.relid AND \
-         i.inhparent = {}::regclass AND pg_get_expr(c.relpartbound, c.oid) = e.bound)) THEN RAISE \
-         EXCEPTION 'this is no longer the partition it was, and is not dropped'; END IF; END",
-        expected.collect::<Vec<_>>().join(", "),
-        literal(&parent.to_string())
-    );
-    let noted = note_retiring(parent, partitions, true);
-    let dropped = format!(
-        "UPDATE {LEDGER_TABLE} SET detached_at = now(), dropped_at = now()\n  WHERE relid IN ({}) \
-         AND dropped_at IS NULL",
-        regclasses(&tables)
-    );
-    let begin = vec![
-        format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"),
-        "SET LOCAL TimeZone = 'UTC'".to_string(),
-        "SET LOCAL DateStyle = 'ISO'".to_string(),
-        format!("DO {}", literal(&body)),
-    ];
-    [begin, noted, vec![dropped, format!("DROP TABLE {}", list(&tables))]].concat()
-}
-
 /// What psql cannot do stops its script.
 pub(super) fn by_pgtune_alone(what: &str) -> String {
     let message = literal(&format!("only pgtune itself can {what}"));
     format!("DO $pgtune$ BEGIN RAISE EXCEPTION USING message = {message}; END $pgtune$")
-}
-
-/// Writes down that a table's rows are in the archive, and what they come to.
-pub fn note_archived(table: &QualifiedName, archive: &str, manifest: &str) -> String {
-    format!(
-        "UPDATE {LEDGER_TABLE} SET archive = {}, manifest = {}\n  WHERE relid = {}::regclass AND \
-         dropped_at IS NULL",
-        literal(archive),
-        literal(manifest),
-        literal(&table.to_string())
-    )
-}
-
-/// Writes down that tables are dropped, just before.
-fn note_dropped(tables: &[QualifiedName]) -> String {
-    note(tables, "dropped_at")
-}
-
-/// Writes down that a partition came back: rotation leaves it alone, however old it is.
-/// What was known of a table that was attached again in its grace is forgotten.
-pub fn note_restored(new: &NewPartition) -> String {
-    let NewPartition { name, parent, bound, .. } = new;
-    let forget = forget(std::slice::from_ref(name));
-    let (name, parent) = (literal(&name.to_string()), literal(&parent.to_string()));
-    format!(
-        "{forget};\nINSERT INTO {LEDGER_TABLE}\n  (relid, partition, parent, \
-         parent_relid, bound, restored_at)\n  VALUES \
-         ({name}::regclass, {name}, {parent}, {parent}::regclass, {}, now())",
-        literal(bound)
-    )
-}
-
-/// Stops a transaction where a name no longer means the table that was detached: somebody may have
-/// renamed it, or attached it again, since the catalog was read.
-fn refuse_others(tables: &[QualifiedName]) -> String {
-    let body = format!(
-        "BEGIN IF EXISTS (SELECT FROM pg_class c WHERE c.oid IN ({}) AND (c.relispartition OR NOT \
-         EXISTS (SELECT FROM {LEDGER_TABLE} l WHERE l.relid = c.oid AND l.detached_at IS NOT NULL \
-         AND l.dropped_at IS NULL))) THEN RAISE EXCEPTION 'this is no longer what was \
-         detached, and is not dropped'; END IF; END",
-        regclasses(tables)
-    );
-    format!("DO {}", literal(&body))
-}
-
-fn forget(tables: &[QualifiedName]) -> String {
-    let tables = regclasses(tables);
-    format!("DELETE FROM {LEDGER_TABLE}\n  WHERE relid IN ({tables}) AND dropped_at IS NULL")
-}
-
-/// Sets one time of the rows about tables that still exist.
-fn note(tables: &[QualifiedName], column: &str) -> String {
-    format!(
-        "UPDATE {LEDGER_TABLE} SET {column} = now()\n  WHERE relid IN ({}) AND dropped_at IS NULL",
-        regclasses(tables)
-    )
-}
-
-fn regclasses(tables: &[QualifiedName]) -> String {
-    let name = |table: &QualifiedName| format!("{}::regclass", literal(&table.to_string()));
-    tables.iter().map(name).collect::<Vec<_>>().join(", ")
 }

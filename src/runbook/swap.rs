@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::history::create_state_schema;
-use super::partition::{LEDGER_TABLE, NewPartition};
+use super::ledger::LEDGER_TABLE;
+use super::partition::NewPartition;
 use crate::model::catalog::{Catalog, DEFAULT_BOUND, Partition, Relation, RelationKind};
 use crate::model::default_rows::ForeignKey;
 use crate::model::ident::{Ident, QualifiedName, literal};
