@@ -646,6 +646,8 @@ fn drop_attached(parent: &QualifiedName, partitions: &[(QualifiedName, String)])
     );
     let begin = vec![
         format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"),
+        // A rename locks the partition alone: the names must not change between look and drop.
+        format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", list(&tables)),
         "SET LOCAL TimeZone = 'UTC'".to_string(),
         "SET LOCAL DateStyle = 'ISO'".to_string(),
         format!("DO {}", literal(&body)),

@@ -495,6 +495,14 @@ fn another_table_of_that_name_is_not_dropped() {
     let allow = "--allow detach-partition --allow drop-partition";
     let script = kept.run(&format!("rotate --dry-run --sql --as-of 2026-03-20 {allow}")).stdout;
     assert_eq!(script.matches("DROP TABLE").count(), 3, "{script}");
+    // From the comparison on no name changes.
+    let (before_drop, _) = script.split_once("DELETE FROM pgtune_state").unwrap();
+    let mut runner = kept.connect();
+    runner.batch_execute(before_drop).unwrap();
+    let rename = "set lock_timeout = '50ms'; alter table ev_2026_01_01 rename to old";
+    let refused = kept.connect().batch_execute(rename).unwrap_err();
+    assert_eq!(refused.code(), Some(&postgres::error::SqlState::LOCK_NOT_AVAILABLE));
+    runner.batch_execute("rollback").unwrap();
     kept.sql(
         "alter table ev detach partition ev_2026_01_01;
          alter table ev_2026_01_01 rename to old;
