@@ -231,6 +231,30 @@ fn a_parent_whose_name_another_has_gets_nothing_dropped() {
 }
 
 #[test]
+fn partitions_of_a_schema_that_is_not_ones_own_stop_nobody() {
+    let Some(kept) = Kept::months("ledger_hidden") else { return };
+    kept.rotate(NOW);
+    kept.sql(
+        "create schema \"Hid den\"; create table \"Hid den\".\"E v\" ();
+         update pgtune_state.partition_ledger set parent = '\"Hid den\".\"E v\"'
+           where partition = 'public.ev_2025_09';
+         do $$ begin create role part_hidden; exception when others then end $$;
+         grant usage on schema pgtune_state to part_hidden;
+         grant select on all tables in schema pgtune_state to part_hidden",
+    );
+    assert_eq!(
+        kept.count(
+            "select count(*) from pgtune_state.partition_ledger
+        where parent like '%Hid%'"
+        ),
+        1
+    );
+    kept.project.profile(format!("[database]\nrole = \"part_hidden\"\n{RULE}"));
+    kept.run("check --as-of 2026-03-15").expect(0, &[]);
+    kept.run("rotate --yes --as-of 2026-03-15").expect(0, &[]);
+}
+
+#[test]
 fn the_ledger_of_an_older_pgtune_is_gone_on_with() {
     let Some(kept) = Kept::months("older_ledger") else { return };
     kept.rotate(NOW);
