@@ -82,6 +82,8 @@ pub(super) fn drop_attached(
     );
     let begin = vec![
         format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"),
+        // A rename locks the partition alone: the names must not change between look and drop.
+        format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", list(&tables)),
         "SET LOCAL TimeZone = 'UTC'".to_string(),
         "SET LOCAL DateStyle = 'ISO'".to_string(),
         format!("DO {}", literal(&body)),

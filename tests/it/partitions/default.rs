@@ -209,6 +209,29 @@ fn a_row_without_a_further_part_of_its_key_stays_in_default() {
 }
 
 #[test]
+fn rows_that_a_policy_hides_close_no_default_partition() {
+    let before = "
+        create table ev (at date not null) partition by range (at);
+        create table ev_d partition of ev default;
+        insert into ev values ('2026-03-05');
+        alter table ev_d enable row level security;
+        alter table ev_d force row level security;
+        do $$ begin create role part_hides; exception when others then end $$;
+        grant all on schema public to part_hides;
+        alter table ev owner to part_hides;
+        alter table ev_d owner to part_hides";
+    let rule = "[database]\nrole = \"part_hides\"\n[[partitions]]\ntable = \"ev\"\n\
+        interval = \"month\"\nahead = 1\n";
+    let Some(kept) = Kept::new("default_hidden", &[before], rule) else { return };
+    let said = kept.run("rotate --yes --as-of 2026-03-15");
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("row-level security"), "{said}");
+    assert!(!format!("{said}").contains("add a check"), "{said}");
+    let said = kept.run("check --as-of 2026-03-15");
+    assert!(said.stdout.contains("[default-unknown]"), "{said}");
+}
+
+#[test]
 fn a_move_shows_what_its_foreign_keys_lock() {
     let before = "
         create table app (id int primary key);

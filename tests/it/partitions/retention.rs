@@ -231,6 +231,30 @@ fn a_parent_whose_name_another_has_gets_nothing_dropped() {
 }
 
 #[test]
+fn partitions_of_a_schema_that_is_not_ones_own_stop_nobody() {
+    let Some(kept) = Kept::months("ledger_hidden") else { return };
+    kept.rotate(NOW);
+    kept.sql(
+        "create schema \"Hid den\"; create table \"Hid den\".\"E v\" ();
+         update pgtune_state.partition_ledger set parent = '\"Hid den\".\"E v\"'
+           where partition = 'public.ev_2025_09';
+         do $$ begin create role part_hidden; exception when others then end $$;
+         grant usage on schema pgtune_state to part_hidden;
+         grant select on all tables in schema pgtune_state to part_hidden",
+    );
+    assert_eq!(
+        kept.count(
+            "select count(*) from pgtune_state.partition_ledger
+        where parent like '%Hid%'"
+        ),
+        1
+    );
+    kept.project.profile(format!("[database]\nrole = \"part_hidden\"\n{RULE}"));
+    kept.run("check --as-of 2026-03-15").expect(0, &[]);
+    kept.run("rotate --yes --as-of 2026-03-15").expect(0, &[]);
+}
+
+#[test]
 fn the_ledger_of_an_older_pgtune_is_gone_on_with() {
     let Some(kept) = Kept::months("older_ledger") else { return };
     kept.rotate(NOW);
@@ -495,6 +519,14 @@ fn another_table_of_that_name_is_not_dropped() {
     let allow = "--allow detach-partition --allow drop-partition";
     let script = kept.run(&format!("rotate --dry-run --sql --as-of 2026-03-20 {allow}")).stdout;
     assert_eq!(script.matches("DROP TABLE").count(), 3, "{script}");
+    // From the comparison on no name changes.
+    let (before_drop, _) = script.split_once("DELETE FROM pgtune_state").unwrap();
+    let mut runner = kept.connect();
+    runner.batch_execute(before_drop).unwrap();
+    let rename = "set lock_timeout = '50ms'; alter table ev_2026_01_01 rename to old";
+    let refused = kept.connect().batch_execute(rename).unwrap_err();
+    assert_eq!(refused.code(), Some(&postgres::error::SqlState::LOCK_NOT_AVAILABLE));
+    runner.batch_execute("rollback").unwrap();
     kept.sql(
         "alter table ev detach partition ev_2026_01_01;
          alter table ev_2026_01_01 rename to old;
