@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::health::expired;
-use super::members::{Member, members};
+use super::members::members;
 use super::rule::Range;
 use crate::model::archive::Lineage;
 use crate::model::below::{Below, Part};
@@ -11,7 +11,6 @@ use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::ledger::RetiredProgress;
 use crate::model::lock::LockMode;
-use crate::model::time_key::Limit;
 use crate::model::units::{Millis, plural};
 use crate::planner::steps::lock;
 use crate::profile::partitions::{Detach, Expiry};
@@ -129,16 +128,13 @@ impl Plan<'_> {
 
     fn expired(&self, range: &Range) -> Result<Vec<QualifiedName>, Finding> {
         let members = members(&self.catalog, self.rule, range)?;
-        let Some(now) = range.key_type.point_at(self.moment.now, range.zone) else {
+        // Planning for a later day must not take away what is to be kept today.
+        let today = self.moment.now.min(self.moment.clock);
+        let Some(today) = range.key_type.point_at(today, range.zone) else {
             return Ok(Vec::new());
         };
-        let expired = expired(&self.catalog, self.rule, range, &members, now);
-        // Planning for a later day must not take away what is in use today.
-        let clock = range.key_type.point_at(self.moment.clock, range.zone);
-        let is_over = |member: &&Member<'_>| {
-            clock.is_some_and(|clock| member.bound.upper() <= Limit::At(clock))
-        };
-        Ok(expired.into_iter().filter(is_over).map(|member| member.name.clone()).collect())
+        let expired = expired(&self.catalog, self.rule, range, &members, today);
+        Ok(expired.into_iter().map(|member| member.name.clone()).collect())
     }
 
     /// Without a grace, and where readers may be stopped for some milliseconds, a partition need

@@ -546,6 +546,13 @@ fn planning_for_a_later_day_takes_nothing_of_today() {
     let Some(kept) = Kept::new("later_day", &[table], &rule) else { return };
     kept.run("rotate --yes").expect(0, &[]);
     assert_eq!(kept.attached(), 2);
+    // Over, and not as old as the rule keeps.
+    kept.sql(
+        "do $$ begin execute format('create table recent partition of ev for values from (%L) to
+           (%L)', now() - interval '40 days', date_trunc('month', now(), 'UTC')); end $$;
+         insert into recent values (now() - interval '35 days', 1)",
+    );
     kept.rotate("2099-01-01");
+    assert_eq!(kept.count("select count(*) from ev where at < now()"), 1);
     kept.sql("insert into ev values (now(), 1)");
 }
