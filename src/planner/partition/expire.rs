@@ -147,7 +147,8 @@ impl Plan<'_> {
 
     /// Drops partitions as they hang there, where that is allowed and possible.
     fn drop_attached(&mut self, leaving: &[QualifiedName], message: &str) {
-        if !self.may_leave(leaving, message) {
+        let leaving = &self.may_leave(leaving, message);
+        if leaving.is_empty() {
             return;
         }
         self.push(self.stage("prepare the ledger", self.ledger_steps()));
@@ -162,7 +163,8 @@ impl Plan<'_> {
 
     /// Writes down and detaches, where that is allowed and possible.
     fn retire(&mut self, leaving: &[QualifiedName], message: &str) {
-        if !self.may_leave(leaving, message) {
+        let leaving = &self.may_leave(leaving, message);
+        if leaving.is_empty() {
             return;
         }
         self.note_retiring(leaving);
@@ -184,36 +186,36 @@ impl Plan<'_> {
         self.push(stage);
     }
 
-    /// Whether partitions may be taken away; a finding says what is in the way.
-    fn may_leave(&mut self, leaving: &[QualifiedName], message: &str) -> bool {
+    /// The partitions that may be taken away; findings say what is in the way of the others.
+    fn may_leave(&mut self, leaving: &[QualifiedName], message: &str) -> Vec<QualifiedName> {
         if !self.moment.allowed.contains(&Hazard::DetachPartition) {
             let finding = self.notice("detach-not-allowed", message.to_string());
             self.findings.push(finding.help("allow it with --allow detach-partition"));
-            return false;
-        }
-        let foreign = |table: &&QualifiedName| {
-            self.catalog.relations[*table].kind == RelationKind::ForeignTable
-        };
-        if let Some(table) = leaving.iter().find(foreign) {
-            let message = format!("{message}, but {table} is a foreign table");
-            let finding = self.notice("detach-blocked", message);
-            self.findings.push(finding.help("detach it yourself: pgtune drops ordinary tables"));
-            return false;
+            return Vec::new();
         }
         if let Some(who) = self.answers.long_users.first() {
             let message = format!("{message}, but {who} uses the table, and would be waited for");
             let finding = self.notice("detach-blocked", message);
             self.findings.push(finding.help("the next run detaches them once that is over"));
-            return false;
+            return Vec::new();
         }
         let relation = &self.catalog.relations[&self.rule.table];
         if let Some(table) = relation.referenced_by.first() {
             let message = format!("{message}, but a foreign key of {table} points at the table");
             let finding = self.notice("detach-blocked", message);
             self.findings.push(finding.help("drop that foreign key, or keep the partitions"));
-            return false;
+            return Vec::new();
         }
-        true
+        let foreign = |table: &&QualifiedName| {
+            self.catalog.relations[*table].kind == RelationKind::ForeignTable
+        };
+        let (foreign, ordinary): (Vec<_>, Vec<_>) = leaving.iter().partition(foreign);
+        for table in foreign {
+            let message = format!("{message}, but {table} is a foreign table");
+            let finding = self.notice("detach-blocked", message);
+            self.findings.push(finding.help("detach it yourself: pgtune drops ordinary tables"));
+        }
+        ordinary.into_iter().cloned().collect()
     }
 
     fn notice(&self, check: &str, message: String) -> Finding {

@@ -60,8 +60,12 @@ pub fn resolve<'a>(written: &'a PartitionRule, catalog: &Catalog) -> Result<Rule
     let wrong = |message: String| {
         Finding::new("partition-rule", Severity::Error, written.table.clone(), message)
     };
-    let name = parse_name(&written.table)
-        .ok_or_else(|| wrong("this is no table name; write table, or schema.table".to_string()))?;
+    let name = parse_name(&written.table).ok_or_else(|| {
+        wrong(
+            "this is no table name as SQL writes it: table, schema.table, \"Two Words\""
+                .to_string(),
+        )
+    })?;
     let table = catalog.resolve_relation(&name).ok_or_else(|| {
         wrong("there is no such table".to_string()).help(known_tables(catalog, &name))
     })?;

@@ -420,6 +420,20 @@ fn a_long_writer_of_a_referenced_table_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_foreign_table_stays_and_keeps_no_other_from_leaving() {
+    let Some(kept) = Kept::months("foreign_stays") else { return };
+    kept.sql(
+        "create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere;
+         create foreign table ev_2025_08 partition of ev
+           for values from ('2025-08-01 00:00+00') to ('2025-09-01 00:00+00') server nowhere",
+    );
+    let said = kept.rotate(NOW);
+    assert!(said.stdout.contains("public.ev_2025_08 is a foreign table"), "{said}");
+    assert_eq!(kept.partitions("ev").len(), 6);
+    assert!(kept.partitions("ev")[0].starts_with("ev_2025_08 "));
+}
+
+#[test]
 fn a_transaction_that_lasts_is_named_and_not_waited_for() {
     let limits = "[limits]\nlock_budget = \"50ms\"\nlock_deadline = \"50ms\"\n";
     let Some(kept) = Kept::new("long_user", &[MONTHS], &format!("{limits}{RULE}")) else { return };
