@@ -14,6 +14,7 @@ use crate::model::time_key::{Limit, Point};
 use crate::model::units::{human_count, plural};
 use crate::profile::partitions::Expiry;
 use crate::runbook::partition::is_proof;
+use crate::runbook::swap::copy_of;
 
 /// What the server said beyond its catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +90,7 @@ pub fn health(
     };
     health.say_of_counts();
     health.say_of_proofs(catalog);
+    health.say_of_copy(catalog);
     match &rule.scheme {
         Scheme::Range(range) => {
             let members = members(catalog, rule, range)?;
@@ -161,6 +163,16 @@ impl Health {
             let message = format!("{count} past the grace period");
             let help = "run `pgtune partitions rotate --allow drop-partition`";
             self.say("drop-overdue", Severity::Warning, message, help);
+        }
+    }
+
+    /// A copy that nobody goes on with notes all changes of the DEFAULT partition for ever.
+    fn say_of_copy(&mut self, catalog: &Catalog) {
+        if catalog.relations.contains_key(&copy_of(&self.table)) {
+            let message =
+                "a copy of the DEFAULT partition was begun and is not finished".to_string();
+            let help = "`pgtune partitions rotate` goes on with it, if none is at work";
+            self.say("default-copy", Severity::Warning, message, help);
         }
     }
 

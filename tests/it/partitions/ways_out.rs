@@ -319,6 +319,8 @@ fn is_compared(kept: &Kept) -> bool {
 fn what_is_changed_beside_a_copy_is_changed_in_what_takes_its_place() {
     let Some(kept) = Kept::new("swap_changes", &[TABLE, MIXED, TRIGGER], RULE) else { return };
     die_when(&kept, RULE, is_compared);
+    let said = kept.run("check --as-of 2026-03-15");
+    assert!(said.stdout.contains("[default-copy]"), "{said}");
     // Who writes needs no right on what pgtune keeps.
     kept.sql(
         "drop role if exists swap_writer; create role swap_writer;
