@@ -210,6 +210,35 @@ fn migrate_looks_around_each_index_change() {
 }
 
 #[test]
+fn what_a_migration_created_is_looked_at_when_it_gets_an_index() {
+    let Some((project, database)) = Project::new("plan_created") else { return };
+    project.profile(QUERIES);
+    project.migration("V1__tables", TABLES);
+    project.migration("V2__index", "create index on events (kind);");
+    let said = project.migrate();
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("concurrently, (kind)"), "{said}");
+    let changes = "select distinct change from pgtune_state.plan_history";
+    let changes = database.connect().query(changes, &[]).unwrap();
+    assert_eq!(changes.len(), 1, "{said}");
+}
+
+#[test]
+fn a_regression_of_a_partitioned_table_ends_the_run_when_the_index_is_whole() {
+    let Some((project, database)) = project("plan_gate_parts") else { return };
+    // Whatever the plan becomes, it counts as worse.
+    project.profile(format!(
+        "[gate]\ncost_ratio = 0.0\ncost_floor = -1e9\nworkload_impact = -1e9\n\
+         statement_impact = -1e9\n{QUERIES}"
+    ));
+    project.migration("V1__index", "create index on events (kind);");
+    let said = project.run(&["migrate", "--yes", "--gate"]);
+    said.expect(1, &["became worse", "DROP INDEX public.events_kind_idx;"]);
+    let valid = "select indisvalid from pg_index where indexrelid = 'events_kind_idx'::regclass";
+    assert!(database.connect().query_one(valid, &[]).unwrap().get::<_, bool>(0));
+}
+
+#[test]
 fn the_gate_stops_behind_a_regression_and_says_how_to_take_it_back() {
     let Some((project, database)) = project("plan_gate") else { return };
     database.connect().batch_execute("create index by_customer on orders (customer)").unwrap();

@@ -43,6 +43,8 @@ pub struct PlanWatch<'a> {
     pub server: &'a Server,
     /// The plans as they were when the last change was over.
     last: Option<Captures>,
+    /// Whether statements of the user's ran since, which may have changed what plans rest on.
+    stale: bool,
     /// Queries that became worse since the gate was last asked: their labels.
     worse: Vec<String>,
     /// What changed their plans, as a migration that takes it back.
@@ -66,6 +68,7 @@ impl<'a> PlanWatch<'a> {
             gate,
             server,
             last: None,
+            stale: false,
             worse: Vec::new(),
             take_back: Vec::new(),
             report: Report::new(""),
@@ -89,23 +92,43 @@ impl<'a> PlanWatch<'a> {
         observe: &mut dyn FnMut(&Event),
     ) -> Result<()> {
         let watched = stage.steps.iter().any(|step| step.action.changes_plans());
-        if watched && self.last.is_none() {
+        let runs_sql = stage.steps.iter().any(|step| step.action.runs_the_users_sql());
+        // A query that had no plan may have one since its table was created.
+        let unknown = self.last.as_ref().is_none_or(|last| {
+            self.stale && !runs_sql && last.queries.iter().any(|one| one.capture().is_none())
+        });
+        if watched && unknown {
+            self.last = Some(self.look(&mut crew.sessions[0])?);
+            self.stale = false;
+        }
+        let touched = touched(stage);
+        let concerned = self.last.as_ref().is_some_and(|last| last.read_any(&touched));
+        let concerned = watched && (concerned || drops_indexes(stage));
+        if !concerned {
+            self.stale |= runs_sql;
+            if !self.worse.is_empty() {
+                // What is attached to the index that made plans worse names the index itself.
+                self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
+            }
+            executor::run(std::slice::from_ref(stage), crew, observe)?;
+            return self.ask_the_gate(next);
+        }
+        if self.stale {
             self.last = Some(self.look(&mut crew.sessions[0])?);
         }
         self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
-        let before = self.last.take();
-        let touched = touched(stage);
-        let uses = before.as_ref().is_some_and(|before| before.read_any(&touched));
-        let runs_sql = stage.steps.iter().any(|step| step.action.runs_the_users_sql());
         executor::run(std::slice::from_ref(stage), crew, observe)?;
-        self.last = match before {
-            Some(before) if watched && (uses || runs_sql) => {
-                let after = self.look(&mut crew.sessions[0])?;
-                self.judge(stage, &before, &after, crew, observe)?;
-                Some(after)
-            }
-            before => before,
-        };
+        let after = self.look(&mut crew.sessions[0])?;
+        if let Some(before) = self.last.take() {
+            self.judge(stage, &before, &after, crew, observe)?;
+        }
+        self.last = Some(after);
+        self.stale = false;
+        self.ask_the_gate(next)
+    }
+
+    /// Ends the run behind a regression, once the index is whole.
+    fn ask_the_gate(&mut self, next: Option<&Stage>) -> Result<()> {
         let goes_on = next.is_some_and(|next| {
             next.steps.iter().any(|step| matches!(step.action, Action::AttachIndex { .. }))
         });
@@ -189,6 +212,15 @@ fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
 
 fn definition(session: &mut Session, index: &str) -> Option<String> {
     explain::definition(session, index).ok().flatten()
+}
+
+/// Whether statements of the user's drop an index: of which table, only the server knows.
+fn drops_indexes(stage: &Stage) -> bool {
+    stage.steps.iter().any(|step| {
+        let Action::RunStatements { statements, .. } = &step.action else { return false };
+        let parsed = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
+        parsed.flat_map(dropped_indexes).next().is_some()
+    })
 }
 
 fn dropped_indexes(statement: Statement) -> Vec<Vec<Ident>> {
