@@ -1,6 +1,6 @@
 # One line each; PostgreSQL comes with scripts/postgres, which uses an installed one if it can.
 
-.PHONY: demo test lint docs bench install
+.PHONY: demo test lint docs bench workloads install
 
 demo: ## A workload's queries before and after an online index change; ARGS="telemetry --rows 1000000"
 	bin=$$(scripts/postgres any) && cargo run --release -- demo --pg-bin "$$bin" $(ARGS)
@@ -16,6 +16,9 @@ docs: ## Writes docs/ from the code, and the outputs in README.md
 
 bench: ## Measures
 	bin=$$(scripts/postgres any) && PGTUNE_PG_BIN="$$bin" cargo bench
+
+workloads: ## Measures the four workloads, and writes docs/workloads.md
+	bin=$$(scripts/postgres any) && UPDATE=1 PGTUNE_TEST_PG_BIN="$$bin" cargo bench --bench workloads
 
 install: ## Puts pgtune into ~/.cargo/bin
 	cargo install --path . --locked

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bench::ingest::{IngestOutcome, Pace, lost_in_a_crash, pace};
+use crate::bench::ingest::{Durability, IngestOutcome, Pace, lost_in_a_crash, pace};
+use crate::cli::interrupt;
 use crate::error::{Error, Result};
 use crate::model::suggest::nearest;
 use crate::model::units::{human_count, human_duration};
@@ -60,31 +61,35 @@ pub fn confirm(place: &Place<'_>, ways: &[&Ingest], args: &Args) -> Result<()> {
     place.ui.confirm("Write them?")
 }
 
-/// Measures each way, one after the other.
+/// Measures each way, one after the other, and adds what came of it.
 pub fn run(
     place: &Place<'_>,
     session: &mut Session,
     ways: &[&Ingest],
     args: &Args,
-) -> Result<Vec<IngestOutcome>> {
-    let mut outcomes = Vec::new();
-    for way in ways {
+    outcomes: &mut Vec<IngestOutcome>,
+) -> Result<()> {
+    // What cannot work is known before anything is written.
+    let asked = ways.iter().map(|way| durability(&|| place.open(), way));
+    let asked: Vec<Durability> = asked.collect::<Result<_>>()?;
+    for (way, durability) in ways.iter().zip(&asked) {
         if place.is_stopped() {
             break;
         }
-        outcomes.push(one(place, session, way, args)?);
+        outcomes.push(one(place, session, (way, durability), args)?);
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 fn one(
     place: &Place<'_>,
     session: &mut Session,
-    way: &Ingest,
+    (way, durability): (&Ingest, &Durability),
     args: &Args,
 ) -> Result<IngestOutcome> {
-    let durability = durability(&|| place.open(), way)?;
-    let rows = Rows::read(session, &format!("bench.ingest \"{}\"", way.name), &way.rows)?;
+    let (canceler, name) = (session.canceler(), format!("bench.ingest \"{}\"", way.name));
+    let rows =
+        interrupt::cancelling(&canceler, place.stopped, || Rows::read(session, &name, &way.rows))?;
     let rate = args.rate.or(Some(f64::from(way.rows_per_second))).filter(|rate| *rate > 0.0);
     let offered = match rate {
         Some(rate) => Some(measure(place, session, (way, &rows, Some(rate)), args)?),
@@ -105,7 +110,7 @@ fn one(
         shape: way.shape.name().to_string(),
         clients: way.clients,
         batch: way.batch(),
-        lost_in_a_crash: lost_in_a_crash(&durability, backlog),
+        lost_in_a_crash: lost_in_a_crash(durability, backlog),
         target_ms: way.target.0 as f64,
         target_rows_per_second: f64::from(way.target_rows_per_second),
         offered,

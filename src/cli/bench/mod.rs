@@ -162,9 +162,12 @@ pub fn run(ui: Ui, args: Args, context: impl FnOnce() -> Result<Context>) -> Res
     let context = context()?;
     let database = Database::of(&context)?;
     let profile = context.profile();
-    let place = Place { ui, profile, database: &database, stopped, owner: Owner::User };
-    let outcome = measure(&place, &args)?;
-    finish(ui, &args, &outcome)
+    let subject = database.to_string();
+    let owner = Owner::User;
+    let place = Place { ui, profile, database: &database, subject, stopped, owner };
+    let mut outcome = Outcome::default();
+    let measured = measure(&place, &args, &mut outcome);
+    finish(ui, &args, outcome, stopped, measured)
 }
 
 /// Where to measure.
@@ -172,6 +175,8 @@ struct Place<'a> {
     ui: Ui,
     profile: &'a Profile,
     database: &'a Database,
+    /// What to call it.
+    subject: String,
     stopped: &'a AtomicBool,
     owner: Owner,
 }
@@ -195,8 +200,9 @@ impl Place<'_> {
     }
 }
 
-/// Measures what was asked for on a database that is as it is.
-fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
+/// Measures what was asked for on a database that is as it is. What `outcome` has when something
+/// goes wrong was measured before.
+fn measure(place: &Place<'_>, args: &Args, outcome: &mut Outcome) -> Result<()> {
     let before = before(args)?;
     let ways = ingest::select(place.profile, &args.ingest)?;
     let queries = match args.wants_queries() {
@@ -206,11 +212,11 @@ fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
     let mut session = place.open()?;
     let server = server::look(&mut session, &place.database.history_table)?;
     let newest = server.history.applied.iter().map(|applied| applied.version).max();
-    let mut outcome = Outcome {
-        subject: place.database.to_string(),
-        server: format!("{}.{}", server.version_num / 10_000, server.version_num % 10_000),
-        ..Outcome::default()
-    };
+    outcome.subject = place.subject.clone();
+    outcome.server = format!("{}.{}", server.version_num / 10_000, server.version_num % 10_000);
+    let (ways, left_out) = ingest::fitting(ways, newest);
+    outcome.left_out.extend(left_out);
+    ingest::confirm(place, &ways, args)?;
     if !queries.is_empty() {
         let run = queries::run(place, &mut session, &queries, args)?;
         let designs = args.compare.iter().map(|designs| compare::by_tags(&run.queries, designs));
@@ -219,12 +225,7 @@ fn measure(place: &Place<'_>, args: &Args) -> Result<Outcome> {
         outcome.comparisons = designs.chain(before).collect();
         outcome.queries = Some(run);
     }
-    let (ways, left_out) = ingest::fitting(ways, newest);
-    ingest::confirm(place, &ways, args)?;
-    outcome.left_out = left_out;
-    outcome.ingest = ingest::run(place, &mut session, &ways, args)?;
-    outcome.interrupted = place.is_stopped();
-    Ok(outcome)
+    ingest::run(place, &mut session, &ways, args, &mut outcome.ingest)
 }
 
 /// The earlier run to compare with.
@@ -250,20 +251,32 @@ fn check_svg(args: &Args) -> Result<()> {
     }
 }
 
-/// Prints the outcome and judges it.
-fn finish(ui: Ui, args: &Args, outcome: &Outcome) -> Result<()> {
+/// Prints what was measured, whatever ended it, and judges it.
+fn finish(
+    ui: Ui,
+    args: &Args,
+    mut outcome: Outcome,
+    stopped: &AtomicBool,
+    measured: Result<()>,
+) -> Result<()> {
+    outcome.interrupted = stopped.load(Ordering::Relaxed);
+    if outcome.queries.is_none() && outcome.ingest.is_empty() && outcome.left_out.is_empty() {
+        let nothing = || Error::new(Kind::Interrupted, "interrupted before anything was measured");
+        return if outcome.interrupted { Err(nothing()) } else { measured };
+    }
     match ui.format {
-        Format::Text | Format::Markdown => ui.show(&report::report(outcome))?,
-        Format::Json => ui.answer(&json::bench(outcome))?,
+        Format::Text | Format::Markdown => ui.show(&report::report(&outcome))?,
+        Format::Json => ui.answer(&json::bench(&outcome))?,
     }
     if let Some(path) = &args.svg {
-        let svg = svg::render(&report::title(outcome), &report::charts(outcome));
+        let svg = svg::render(&report::title(&outcome), &report::charts(&outcome));
         std::fs::write(path, svg)
             .map_err(|error| Error::system(format!("write {}", path.display()), error))?;
     }
     if outcome.interrupted {
         return Err(Error::new(Kind::Interrupted, "interrupted; this is what was measured before"));
     }
+    measured?;
     let missed = outcome.missed();
     if missed.is_empty() || args.report_only {
         return Ok(());
