@@ -151,6 +151,11 @@ fn one_bad_query_stops_no_other() {
         let row = rows.iter().find(|row| row["query"] == name).unwrap();
         assert!(row["plan"].as_str().unwrap().contains(why), "{name}: {row}");
     }
+    let role = "x".repeat(64);
+    project.profile(format!("[[queries]]\nname = \"a\"\nsql = \"select 1\"\nrole = \"{role}\"\n"));
+    let said = project.run(&["plan", "capture"]);
+    said.expect(1, &["1 query has no plan"]);
+    assert!(said.stdout.contains("PostgreSQL keeps 63"), "{said}");
     let slow = "[[queries]]\nname = \"slow\"\nsql = \"select pg_sleep(30)\"\n\
                 [[queries]]\nname = \"quick\"\nsql = \"select 1\"\n";
     project.profile(slow);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{SecondsFormat, Utc};
 
 use crate::error::{Error, Result};
-use crate::model::ident::QualifiedName;
+use crate::model::ident::{Ident, QualifiedName};
 use crate::model::units::Millis;
 use crate::pg::explain::{self, Asking, Explained};
 use crate::pg::failure::Verdict;
@@ -103,6 +103,11 @@ fn ask(
     };
     if looked.does == Does::Other {
         return Ok(Err(Outcome::Error("EXPLAIN does not take such a statement".to_string())));
+    }
+    if !query.role.is_empty()
+        && let Err(message) = Ident::new(query.role.as_str())
+    {
+        return Ok(Err(Outcome::Error(format!("role: {message}"))));
     }
     let values = query.parameters.get(set).map_or(0, Vec::len);
     if asking.mode != Mode::Generic && values != looked.parameters {
