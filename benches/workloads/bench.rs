@@ -43,6 +43,18 @@ pub fn run(arguments: &[&str]) -> Value {
     answer(command)
 }
 
+/// What becomes of the plans of a workload's queries by its index change, as Markdown.
+pub fn plans(workload: &str, rows: &str) -> String {
+    let mut command = pgtune(&["demo", workload, "--rows", rows, "--plans", "--quiet"]);
+    command.args(["--format", "markdown"]);
+    with_server(&mut command);
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let from = text.find("### plans before and after").expect("the demo shows plans");
+    text[from..].to_string()
+}
+
 fn answer(mut command: Command) -> Value {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", output.status);

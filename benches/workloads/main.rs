@@ -56,6 +56,9 @@ const CASES: [Case; 5] = [
     ("events", events::measure, false),
 ];
 
+/// Workloads whose index change is told as plans before and after: `NAME_plans` measures one.
+const WITH_PLANS: [&str; 4] = ["audience", "telemetry", "accounts", "events"];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_measurement = arguments.iter().any(|argument| argument == "--bench");
@@ -69,23 +72,34 @@ fn main() {
         return;
     }
     let sizes = if is_measurement { Sizes::FULL } else { Sizes::TINY };
+    let writes = is_measurement && std::env::var_os("UPDATE").is_some();
     for (name, measure, only_asked_for) in CASES {
         let asked = names.iter().any(|wanted| wanted.as_str() == name);
         if asked || names.is_empty() && !(only_asked_for && is_measurement) {
             let tables = measure(sizes);
             println!("## {name}\n\n{tables}");
-            if is_measurement && std::env::var_os("UPDATE").is_some() {
-                write(name, &tables);
+            if writes {
+                write("measured", name, &tables);
+            }
+        }
+    }
+    for name in WITH_PLANS {
+        let word = format!("{name}_plans");
+        if names.is_empty() || names.iter().any(|wanted| **wanted == word) {
+            let plans = bench::plans(name, &sizes.rows(100_000));
+            println!("## {word}\n\n{plans}");
+            if writes {
+                write("plans", name, &plans);
             }
         }
     }
 }
 
 /// Puts the tables between their marks in the document.
-fn write(name: &str, tables: &str) {
+fn write(what: &str, name: &str, tables: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/workloads.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let begin = format!("<!-- measured: {name} -->\n");
+    let begin = format!("<!-- {what}: {name} -->\n");
     let end = "<!-- end -->\n";
     let from = text.find(&begin).unwrap_or_else(|| panic!("no place for {name}")) + begin.len();
     let to = from + text[from..].find(end).unwrap();

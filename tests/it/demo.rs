@@ -57,6 +57,22 @@ fn runs(workload: &str, queries: &[&str]) {
 }
 
 #[test]
+fn plans_are_shown_where_they_are_asked_for() {
+    if server().is_none() {
+        return;
+    }
+    let temp = temp_folder();
+    let arguments = ["events", "--rows", "20000", "--plans", "--format", "markdown"];
+    let output = demo(temp.path(), &arguments).output().unwrap();
+    let (shown, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{said}");
+    let (_, plans) = shown.split_once("### plans before and after V3").expect(&shown);
+    assert!(plans.contains("| identical |") || plans.contains("| same shape |"), "{plans}");
+    assert!(plans.contains("```diff") && plans.contains("<details>"), "{plans}");
+}
+
+#[test]
 fn audience() {
     let pairs = ["size_country", "size_complex_or", "size_complex_and"];
     let names: Vec<String> =

@@ -7,16 +7,22 @@ use std::time::{Duration, Instant};
 
 use crate::bench;
 use crate::error::{Error, Kind, Result};
-use crate::pg::query_run;
+use crate::model::gate::Thresholds;
+use crate::model::units::Millis;
 use crate::pg::sizes::{self, Sizes};
+use crate::pg::{query_run, server};
 use crate::planner::plan;
 use crate::query_plan;
+use crate::query_plan::captures::{Captures, compare};
+use crate::query_plan::verdict::Mode;
 use crate::runbook::print;
 use crate::ui::{Ui, progress};
 use crate::workload::Workload;
 
 use super::converge::look_and_plan;
 use super::interrupt;
+use super::plan::shown;
+use super::plan::take::{Terms, take};
 use super::private::{self, PrivateWorkload, workload_parser};
 
 mod report;
@@ -58,6 +64,9 @@ pub struct Args {
     /// Keep the server after the report, until Ctrl-C
     #[arg(long)]
     keep: bool,
+    /// Show what became of each query's plans, too
+    #[arg(long)]
+    plans: bool,
 }
 
 /// Runs the command. The server and its folder are gone when it returns, whatever happens.
@@ -70,17 +79,31 @@ pub fn run(ui: Ui, args: Args) -> Result<()> {
     let wanted = (args.workload, args.rows);
     let change = PrivateWorkload::prepare(ui, wanted, &server, stopped)
         .and_then(|place| Demo { place }.play());
-    let change = change.map_err(|error| match stopped.load(Ordering::Relaxed) {
-        true => Error::new(Kind::Interrupted, "interrupted; nothing is left of the demo"),
-        false => error,
-    })?;
+    let (change, [before, after]) =
+        change.map_err(|error| match stopped.load(Ordering::Relaxed) {
+            true => Error::new(Kind::Interrupted, "interrupted; nothing is left of the demo"),
+            false => error,
+        })?;
     let version = private::short_version(&server.binaries().version);
-    ui.show(&report::report(args.workload, version, &change, begin.elapsed()))?;
+    let mut report = report::report(args.workload, version, &change, begin.elapsed());
+    if args.plans {
+        let compared = compare(&before, &after, &Thresholds::default());
+        let title = format!("plans before and after {}", change.migration);
+        report.sections.extend(shown::compared(&title, &compared).titled_sections());
+    }
+    ui.show(&report)?;
     if args.keep {
         private::keep(ui, args.workload, &server, stopped);
     }
     Ok(())
 }
+
+/// Plans are estimated: the queries are timed anyway.
+const TERMS: Terms =
+    Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout: Millis(2_000) };
+
+/// The time and the scans of each query, the database's sizes, and the queries' plans.
+type Measured = (Vec<(Duration, String)>, Sizes, Captures);
 
 /// A workload before and after its index change.
 struct Demo<'a> {
@@ -88,26 +111,26 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    /// Builds, loads, measures, changes, measures again.
-    fn play(&mut self) -> Result<Change> {
+    /// Builds, loads, measures, changes, measures again. Returns the plans before and after, too.
+    fn play(&mut self) -> Result<(Change, [Captures; 2])> {
         let place = &mut self.place;
         let change_version = place.workload.index_change_version();
         place.migrate(place.workload.load_after_version())?;
         let (rows, loading) = place.load()?;
         place.migrate(change_version - 1)?;
         place.settle()?;
-        let (before, sizes_before) = self.measure("before")?;
+        let (before, sizes_before, plans_before) = self.measure("before")?;
         self.show_change(change_version)?;
         let begin = Instant::now();
         self.place.migrate(change_version)?;
         let changing = begin.elapsed();
         self.place.settle()?;
-        let (after, sizes_after) = self.measure("after")?;
+        let (after, sizes_after, plans_after) = self.measure("after")?;
         let place = &self.place;
         place.migrate(place.last_version())?;
         let changed = place.migrations.iter().find(|one| one.id.version == change_version);
         let pairs = place.profile.queries.iter().zip(before.into_iter().zip(after));
-        Ok(Change {
+        let change = Change {
             units: place.rows,
             rows,
             loading,
@@ -117,7 +140,8 @@ impl Demo<'_> {
             queries: pairs
                 .map(|(query, (before, after))| Timed { query: query.clone(), before, after })
                 .collect(),
-        })
+        };
+        Ok((change, [plans_before, plans_after]))
     }
 
     /// Shows what the index change will do and lock.
@@ -132,7 +156,7 @@ impl Demo<'_> {
     }
 
     /// Runs each of the profile's queries, and measures the database.
-    fn measure(&mut self, when: &str) -> Result<(Vec<(Duration, String)>, Sizes)> {
+    fn measure(&mut self, when: &str) -> Result<Measured> {
         let place = &mut self.place;
         let canceler = place.session.canceler();
         let (queries, session) = (&place.profile.queries, &mut place.session);
@@ -148,6 +172,8 @@ impl Demo<'_> {
         })?;
         drop(show);
         place.ui.status(&format!("measured  {} queries {when} the index change", runs.len()));
-        Ok((runs, sizes::look(&mut place.session)?))
+        let server = server::look(&mut place.session, &place.database.history_table)?;
+        let plans = take(&mut place.session, &server, &place.profile.queries, &TERMS, |_| {})?;
+        Ok((runs, sizes::look(&mut place.session)?, plans))
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 mod capture;
 mod diff;
 mod history;
-mod shown;
+pub mod shown;
 pub mod take;
 pub mod watch;
 mod workload;
