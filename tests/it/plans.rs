@@ -176,6 +176,8 @@ fn what_is_asked_wrongly_is_said() {
         &["there is no query by_customre", "did you mean by_customer"],
     );
     wrong(&["capture", "--tag", "none"], &["there are no such queries"]);
+    let statements = project.run(&["plan", "capture", "--statements"]);
+    statements.expect(3, &["has no extension pg_stat_statements", "CREATE EXTENSION"]);
     std::fs::write(project.folder.path().join("not.json"), "{\"a\": 1}").unwrap();
     wrong(&["diff", "not.json"], &["not.json holds no plans", "--save FILE"]);
     let missing = project.run(&["plan", "diff", "missing.json"]);

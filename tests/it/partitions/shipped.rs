@@ -8,11 +8,12 @@ use super::{ALLOWED, Kept};
 use crate::support::{Database, say};
 use crate::user_project::{Said, said};
 
-/// A workload with a partitioned table: what to write and read there, and when its oldest
-/// partition, of two months ago, is past its retention.
+/// A workload with a partitioned table: what to write and read there, and to which month ahead its
+/// rotation is planned.
 struct Workload {
     name: &'static str,
     table: &'static str,
+    key: &'static str,
     insert: &'static str,
     select: &'static str,
     months_later: u32,
@@ -21,6 +22,7 @@ struct Workload {
 const TELEMETRY: Workload = Workload {
     name: "telemetry",
     table: "entity_values_ts",
+    key: "ingested_at",
     insert: "insert into entity_values_ts (tenant_id, entity_id, attribute_id, value_int)
         values (1, $1::int, 1, 1)",
     select: "select count(*) from entity_values_ts where entity_id = $1::int",
@@ -30,6 +32,7 @@ const TELEMETRY: Workload = Workload {
 const ACCOUNTS: Workload = Workload {
     name: "accounts",
     table: "api_usage_logs",
+    key: "created_at",
     insert: "insert into api_usage_logs (api_key_id, user_id, endpoint, status_code, duration_ms)
         values (1, $1::int, '/', 200, 1)",
     select: "select count(*) from api_usage_logs where api_key_id = $1::int",
@@ -47,6 +50,21 @@ impl Workload {
         said(command)
     }
 
+    /// A partition that is past the retention by any clock, and what it holds.
+    fn grow_old(&self, kept: &Kept) {
+        let Workload { table, key, insert, .. } = self;
+        let old = "(date_trunc('month', now() at time zone 'UTC') - interval '30 months')";
+        let insert = insert.replacen('(', &format!("({key}, "), 1).replace("$1", "7");
+        let insert = insert.replacen("values (", &format!("values ({old} at time zone 'UTC', "), 1);
+        kept.sql(&format!(
+            "do $$ begin set local timezone = 'UTC'; execute format('create table {table}_old
+               partition of {table} for values from (%L) to (%L)', {old}, {old} + interval '1 month');
+             end $$;
+             set session_replication_role = replica; {insert}; {insert}"
+        ));
+        assert_eq!(kept.count(&format!("select count(*) from {table}_old")), 2);
+    }
+
     fn keeps(&self) {
         let Some(database) = Database::create(self.name) else { return };
         let kept = Kept::at(database, "");
@@ -59,6 +77,7 @@ impl Workload {
         let nothing = self.run(&kept, &["partitions", "rotate", "--yes"]);
         assert!(nothing.stdout.starts_with("nothing to do"), "{nothing}");
         assert_eq!(kept.partitions(self.table).len(), count);
+        self.grow_old(&kept);
         let later = format!(
             "select to_char(now() at time zone 'UTC' + interval '{} months', 'YYYY-MM-DD')",
             self.months_later
@@ -82,7 +101,16 @@ impl Workload {
         ));
         assert!(writer < BUDGET && reader < BUDGET, "{writer:?}, {reader:?}");
         let months = self.months_later as usize;
-        assert_eq!(kept.partitions(self.table).len(), count + months - 1);
+        // The old one is detached, archived by one of the rules, and dropped after its grace.
+        assert_eq!(kept.partitions(self.table).len(), count + months);
+        let ledger =
+            "select count(*) from pgtune_state.partition_ledger where detached_at is not null";
+        assert_eq!(kept.count(&format!("{ledger} and dropped_at is null")), 1);
+        kept.sql(
+            "update pgtune_state.partition_ledger set detached_at = now() - interval '1 year'",
+        );
+        self.run(&kept, &rotate).expect(0, &[]);
+        assert_eq!(kept.count(&format!("{ledger} and dropped_at is not null")), 1);
         let rows = format!("select count(*) from {}", self.table);
         assert_eq!(kept.count(&rows), writes as i64);
         let again = self.run(&kept, &rotate);
