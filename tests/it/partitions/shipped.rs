@@ -58,8 +58,8 @@ impl Workload {
         let insert = insert.replacen("values (", &format!("values ({old} at time zone 'UTC', "), 1);
         kept.sql(&format!(
             "do $$ begin set local timezone = 'UTC'; execute format('create table {table}_old
-               partition of {table} for values from (%L) to (%L)', {old}, {old} + interval '1 month');
-             end $$;
+               partition of {table} for values from (%L) to (%L)', {old},
+               {old} + interval '1 month'); end $$;
              set session_replication_role = replica; {insert}; {insert}"
         ));
         assert_eq!(kept.count(&format!("select count(*) from {table}_old")), 2);
