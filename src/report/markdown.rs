@@ -25,7 +25,9 @@ fn section(section: &Section) -> String {
             let lines: String = lines.iter().map(plan_line).collect();
             folded(title, &block("diff", &lines))
         }
-        Section::Text { title, body } if body.is_empty() => heading(title),
+        Section::Text { title, body } if body.is_empty() => {
+            heading(title).trim_end().to_string() + "\n"
+        }
         Section::Text { title, body } => heading(title) + &block("", body),
     }
 }
