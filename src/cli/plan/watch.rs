@@ -32,15 +32,15 @@ const STATEMENT_TIMEOUT: Millis = Millis(5_000);
 /// The application's queries, and what was last seen of their plans.
 pub struct PlanWatch<'a> {
     /// The queries.
-    pub queries: &'a [Query],
+    queries: &'a [Query],
     /// What counts as a regression.
-    pub thresholds: &'a Thresholds,
+    thresholds: &'a Thresholds,
     /// How long to wait for locks.
-    pub limits: &'a Limits,
+    limits: &'a Limits,
     /// Whether a regression ends the run.
-    pub gate: bool,
+    gate: bool,
     /// What the server is.
-    pub server: &'a Server,
+    server: &'a Server,
     /// The plans as they were when the last change was over.
     last: Option<Captures>,
     /// Whether statements of the user's ran since, which may have changed what plans rest on.
