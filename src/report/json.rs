@@ -54,7 +54,7 @@ pub fn bench(outcome: &Outcome) -> String {
     text
 }
 
-/// Reads what [`bench`] wrote; the error says what is wrong with it.
+/// Reads what [`bench()`] wrote; the error says what is wrong with it.
 pub fn read_bench(text: &str) -> Result<Outcome, String> {
     #[derive(serde::Deserialize)]
     struct Document {

@@ -18,7 +18,7 @@ use super::capture::now;
 /// Compare the plans of a capture with those of another, or of the database now
 ///
 /// A verdict for each query, and the tree of each plan that changed. Exit code 1 where that costs
-/// the workload more than [gate] of the profile allows, or where a query failed.
+/// the workload more than `[gate]` of the profile allows, or where a query failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
