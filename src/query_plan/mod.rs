@@ -1,8 +1,8 @@
 //! What EXPLAIN says, read, compared and judged. Pure: plans come in as text.
 //!
-//! [`read()`] makes a normalised [`node::QueryPlan`] of what a server of 14 to 18 wrote; [`diff::diff`] says
-//! where two of them differ and why; [`verdict`] says whether that is good; `docs/plans.md`
-//! explains it to users.
+//! [`read()`] makes a normalised [`node::QueryPlan`] of what a server of 14 to 18 wrote;
+//! [`diff::diff`] says where two of them differ and why; [`verdict`] says whether that is good;
+//! `docs/plans.md` explains it to users.
 
 mod access;
 mod alarm;
