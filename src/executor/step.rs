@@ -134,7 +134,8 @@ fn next_size(size: usize, took: Duration) -> usize {
     (fitting as usize).clamp(1, (size * 2).min(LARGEST_PIECE))
 }
 
-/// Runs a step as it is. Returns how long the try took that succeeded.
+/// Runs a step as it is. Returns how long the try took that succeeded; without the wait for the
+/// lock, where that is taken first.
 fn run_whole(
     session: &mut Session,
     step: &Step,
@@ -156,10 +157,14 @@ fn run_whole(
         let tools = Tools { place: archive, stopped, lock_timeout, tell: &progress };
         let try_began = Instant::now();
         let attempted = match run_with_tools(session, step, &tools) {
-            Some(result) => result,
+            Some(result) => result.map(|()| None),
             None => attempt_once(session, step, &script, lock_timeout, stopped),
         };
-        let Err(mut failed) = attempted else { return Ok(try_began.elapsed()) };
+        let mut failed = match attempted {
+            Ok(Some(locked)) => return Ok(locked.elapsed()),
+            Ok(None) => return Ok(try_began.elapsed()),
+            Err(failed) => failed,
+        };
         if attempt > 0
             && failed.failure.is_half_done()
             && let Some(rest) = second_half.take()
@@ -240,7 +245,7 @@ fn attempt_once(
     script: &Script,
     lock_timeout: Millis,
     stopped: &AtomicBool,
-) -> Result<(), Box<StepFailure>> {
+) -> Result<Option<Instant>, Box<StepFailure>> {
     let timeouts = |local: &str| {
         [
             format!("SET {local}lock_timeout = '{lock_timeout}'"),
@@ -257,7 +262,7 @@ fn attempt_once(
         if let Action::RunAlone { .. } = step.action {
             session.forget_settings(); // DISCARD ALL is one of them
         }
-        sent.map_err(|failure| located(failure, step, 0, 0))
+        sent.map(|()| None).map_err(|failure| located(failure, step, 0, 0))
     }
 }
 
@@ -269,7 +274,7 @@ fn run_transaction(
     script: &Script,
     timeouts: &[String],
     stopped: &AtomicBool,
-) -> Result<(), Box<StepFailure>> {
+) -> Result<Option<Instant>, Box<StepFailure>> {
     let (statements, tail) = script.messages.split_at(script.messages.len() - script.own_tail);
     let head = format!("BEGIN;\n{};\n", timeouts.join(";\n"));
     let again = format!("{};\n", timeouts[0]);
@@ -278,6 +283,7 @@ fn run_transaction(
     let changes_settings = changes_settings(step);
     let own_role =
         if changes_settings { format!("{};\n", session.own_role()) } else { String::new() };
+    let mut locked = None;
     for number in 0..=last {
         // A migration's own SET must not lift the lock budget of what follows it.
         let before = match number {
@@ -301,11 +307,14 @@ fn run_transaction(
             let failed = located(failure, step, number, before.chars().count());
             return Err(Box::new(StepFailure { with_commit: number == last, ..*failed }));
         }
+        if number == 0 && last > 0 {
+            locked = Some(Instant::now());
+        }
     }
     if changes_settings {
         session.forget_settings();
     }
-    Ok(())
+    Ok(locked)
 }
 
 /// Whether a migration's own settings hold when it ends, among them perhaps another role, which

@@ -164,6 +164,12 @@ impl Script {
         Script { own_tail: messages.len(), messages, transaction: true }
     }
 
+    /// One transaction of pgtune's own that begins with a LOCK in a message of its own: what takes
+    /// time behind it is what others wait for.
+    pub fn locking(messages: Vec<String>) -> Script {
+        Script { own_tail: messages.len().saturating_sub(2), messages, transaction: true }
+    }
+
     /// One transaction, a message for each statement.
     pub fn transaction(messages: Vec<String>) -> Script {
         Script { own_tail: 0, messages, transaction: true }

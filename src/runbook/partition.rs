@@ -198,7 +198,7 @@ impl PartitionAction {
                 Script::own(partitions.iter().map(detach).collect())
             }
             PartitionAction::DropAttached { parent, partitions } => {
-                Script::own(drop_attached(parent, partitions))
+                Script::locking(drop_attached(parent, partitions))
             }
             PartitionAction::Archive { table, .. } | PartitionAction::DropArchived { table } => {
                 Script::alone(by_pgtune_alone(&format!("archive {table}")))
