@@ -3,7 +3,7 @@
 //!
 //! A plan comes back as the text of `EXPLAIN (FORMAT JSON)`; what it says is read elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 
 use postgres::Row;
@@ -16,28 +16,28 @@ use crate::error::{Error, Kind};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::units::Millis;
 use crate::profile::Query;
-use crate::query_plan::verdict::Mode;
 use crate::query_plan::{Names, Size};
 
 /// `EXPLAIN (GENERIC_PLAN)` came with PostgreSQL 16.
 const GENERIC_PLAN_VERSION_NUM: u32 = 160_000;
-/// How often a query is run to be measured, after a run that does not count.
-const RUNS: usize = 3;
-
 /// What the server made of a statement.
 type Outcome<T> = std::result::Result<T, Failure>;
 
 /// How to ask for plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Asking {
-    /// In which way.
-    pub mode: Mode,
-    /// `server_version_num`.
-    pub version_num: u32,
+    /// Whether queries are run; else all is read-only.
+    pub runs: bool,
+    /// Whether any values are planned for, whatever is given.
+    pub is_generic: bool,
     /// `statement_timeout` of each query; 0 means none.
     pub statement_timeout: Millis,
     /// `lock_timeout`: planning takes ACCESS SHARE, and others may queue behind it.
     pub lock_timeout: Millis,
+    /// Settings over those of the application.
+    pub settings: BTreeMap<String, String>,
+    /// Ask as the session's own role, past all policies of row-level security.
+    pub without_policies: bool,
 }
 
 /// A value as text, whose type the server infers from where it stands.
@@ -81,38 +81,39 @@ impl<'a> FromSql<'a> for Json {
     }
 }
 
-/// A plan as the server told it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Explained {
-    /// EXPLAIN's JSON; of the middle run where there were several.
-    pub json: String,
-    /// The execution times of all runs that count, in milliseconds.
-    pub samples_ms: Vec<f64>,
+/// Makes the role and the settings of a query hold until the next call, so that queries in order of
+/// these cost one round trip each. Errors are those of the query, and leave the session usable.
+pub fn set_up(session: &mut Session, query: &Query, asking: &Asking) -> Outcome<()> {
+    session.apply_settings(&settings(query, asking))
 }
 
-/// The plan of a query for one of its sets of values, counted from 0. `sql` is its one statement.
-///
-/// The role and the settings of the query hold until the next call, so that queries in order of
-/// these cost one round trip each. Errors are those of the query, and leave the session usable.
-pub fn plan(
+/// The plan for these values, of the one statement `sql`; nothing is run.
+pub fn estimate(session: &mut Session, sql: &str, values: &[String]) -> Outcome<String> {
+    explain(session, "", sql, values)
+}
+
+/// The plan for any values; nothing is run.
+pub fn generic(session: &mut Session, sql: &str, version_num: u32) -> Outcome<String> {
+    if version_num >= GENERIC_PLAN_VERSION_NUM {
+        let sql = format!("EXPLAIN (FORMAT JSON, VERBOSE, SETTINGS, GENERIC_PLAN) {sql}");
+        return Ok(session.texts(&sql)?.join("\n"));
+    }
+    generic_of_prepared(session, sql)
+}
+
+/// Runs the statement in a transaction that is rolled back; its plan with what it did. Reading the
+/// clock around each node takes time itself: `with_times` says whether to.
+pub fn run(
     session: &mut Session,
-    query: &Query,
     sql: &str,
-    set: usize,
-    asking: &Asking,
-) -> Outcome<Explained> {
-    session.apply_settings(&settings(query, asking))?;
-    let values = query.parameters.get(set).map_or(&[][..], Vec::as_slice);
-    let json = match asking.mode {
-        Mode::Estimate => explain(session, "", sql, values),
-        Mode::Generic if asking.version_num >= GENERIC_PLAN_VERSION_NUM => {
-            let sql = format!("EXPLAIN (FORMAT JSON, VERBOSE, SETTINGS, GENERIC_PLAN) {sql}");
-            Ok(session.texts(&sql)?.join("\n"))
-        }
-        Mode::Generic => generic(session, sql),
-        Mode::Analyze => return analyze(session, sql, values),
-    };
-    Ok(Explained { json: json?, samples_ms: Vec::new() })
+    values: &[String],
+    with_times: bool,
+) -> Outcome<String> {
+    let timing = if with_times { "ON" } else { "OFF" };
+    session.run("BEGIN")?;
+    let plan = explain(session, &format!(", ANALYZE, BUFFERS, TIMING {timing}"), sql, values);
+    session.roll_back();
+    plan
 }
 
 /// `SET` statements that hold while the query is planned. What is not run must not change anything.
@@ -121,18 +122,20 @@ fn settings(query: &Query, asking: &Asking) -> Vec<String> {
         format!("SET statement_timeout = '{}'", asking.statement_timeout),
         format!("SET lock_timeout = '{}'", asking.lock_timeout),
     ];
-    match asking.mode {
-        Mode::Estimate => settings.push("SET default_transaction_read_only = on".to_string()),
-        Mode::Generic => {
-            settings.push("SET default_transaction_read_only = on".to_string());
-            settings.push("SET plan_cache_mode = force_generic_plan".to_string());
-        }
-        Mode::Analyze => {}
+    if !asking.runs {
+        settings.push("SET default_transaction_read_only = on".to_string());
     }
-    settings.extend(query.settings.iter().map(|(name, value)| {
+    if asking.is_generic {
+        settings.push("SET plan_cache_mode = force_generic_plan".to_string());
+    }
+    let all = query.settings.iter().chain(&asking.settings);
+    settings.extend(all.map(|(name, value)| {
         format!("SELECT set_config({}, {}, false)", literal(name), literal(value))
     }));
-    if let Ok(role) = Ident::new(query.role.as_str()) {
+    if asking.without_policies {
+        // An error where policies would apply all the same.
+        settings.push("SET row_security = off".to_string());
+    } else if let Ok(role) = Ident::new(query.role.as_str()) {
         settings.push(format!("SET ROLE {role}"));
     }
     settings
@@ -149,29 +152,14 @@ fn explain(session: &mut Session, options: &str, sql: &str, values: &[String]) -
     Ok(rows.first().map_or_else(String::new, |row| row.get::<_, Json>(0).0))
 }
 
-/// Runs the query in a transaction that is rolled back, a few times; the plan of the middle one.
-fn analyze(session: &mut Session, sql: &str, values: &[String]) -> Outcome<Explained> {
-    let mut plans = Vec::new();
-    for _ in 0..=RUNS {
-        session.run("BEGIN")?;
-        let plan = explain(session, ", ANALYZE, BUFFERS", sql, values);
-        session.roll_back();
-        plans.push(plan?);
-    }
-    plans.remove(0);
-    plans.sort_by(|a, b| execution_ms(a).total_cmp(&execution_ms(b)));
-    let samples_ms = plans.iter().map(|plan| execution_ms(plan)).collect();
-    Ok(Explained { json: plans.swap_remove(plans.len() / 2), samples_ms })
-}
-
-/// What the plan says of its own time.
-fn execution_ms(plan: &str) -> f64 {
+/// What a plan says of the time of the whole, in milliseconds.
+pub fn execution_ms(plan: &str) -> f64 {
     let value: Option<serde_json::Value> = serde_json::from_str(plan).ok();
     value.and_then(|value| value.pointer("/0/Execution Time")?.as_f64()).unwrap_or(f64::MAX)
 }
 
 /// Before PostgreSQL 16 only a prepared statement shows its generic plan.
-fn generic(session: &mut Session, sql: &str) -> Outcome<String> {
+fn generic_of_prepared(session: &mut Session, sql: &str) -> Outcome<String> {
     session.run("BEGIN")?;
     let plan = session.run(&format!("PREPARE pgtune_query AS {sql}")).and_then(|()| {
         let count = "SELECT cardinality(parameter_types)::text FROM pg_prepared_statements WHERE \
@@ -199,7 +187,7 @@ pub fn names(session: &mut Session, relations: &BTreeSet<QualifiedName>) -> Resu
     let relations = session.each(include_str!("sql/plan_relations.sql"), &parameters, |row| {
         let root = row.get::<_, Option<&str>>(2).map(|_| qualified(row, 2)).transpose()?;
         let size = Size { pages: count(row, 4), rows: row.get::<_, f64>(5).max(0.0) };
-        Ok((qualified(row, 0)?, root, size))
+        Ok((qualified(row, 0)?, root, size, row.get::<_, Option<f64>>(6)))
     });
     let mut names = Names::default();
     for index in indexes.map_err(explain)? {
@@ -207,11 +195,14 @@ pub fn names(session: &mut Session, relations: &BTreeSet<QualifiedName>) -> Resu
         names.indexes.insert(index, definition);
     }
     for relation in relations.map_err(explain)? {
-        let (name, root, size) = relation?;
-        // A partitioned table is as large as its partitions.
-        let whole = names.sizes.entry(root.clone().unwrap_or_else(|| name.clone())).or_default();
+        let (name, root, size, analyzed_at) = relation?;
+        // A partitioned table is as large as its partitions, and as new.
+        let top = root.clone().unwrap_or_else(|| name.clone());
+        let whole = names.sizes.entry(top.clone()).or_default();
         whole.pages += size.pages;
         whole.rows += size.rows;
+        let newest = names.analyzed_at.entry(top).or_default();
+        *newest = newest.max(analyzed_at.unwrap_or_default());
         if let Some(root) = root.filter(|root| *root != name) {
             names.roots.insert(name, root);
         }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod catalog;
+pub mod column_values;
 pub mod connect;
 pub mod default_rows;
 pub mod explain;

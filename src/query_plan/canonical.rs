@@ -70,7 +70,7 @@ pub fn renumbered(text: &str, number: &mut impl FnMut(&str) -> String) -> String
 }
 
 /// Cuts a text into literals, quoted names, words, blanks and single characters.
-fn tokens(text: &str) -> Vec<String> {
+pub fn tokens(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -121,7 +121,7 @@ fn without_casts(tokens: Vec<String>) -> Vec<String> {
 }
 
 /// Tokens of the type name at the start: `timestamp(3) without time zone[]`, `app."Mood"`.
-fn type_length(tokens: &[String]) -> usize {
+pub fn type_length(tokens: &[String]) -> usize {
     let word = |at: usize| tokens.get(at).map_or("", String::as_str);
     let mut at = 1;
     while word(at) == "." {

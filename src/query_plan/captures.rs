@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::diff::{PlanDiff, diff};
+use super::values::ChosenSet;
 use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
 use super::workload::{Weighed, WorkloadJudgement, judge_sets, judge_workload};
+use crate::model::finding::Finding;
 use crate::model::gate::Thresholds;
 use crate::model::ident::QualifiedName;
 
@@ -29,6 +31,9 @@ pub struct Captures {
     /// The partitions that plans read, with the table at the top; not saved.
     #[serde(skip)]
     pub roots: BTreeMap<QualifiedName, QualifiedName>,
+    /// What is wrong with queries; not saved.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
 }
 
 /// One query with one set of values.
@@ -38,6 +43,9 @@ pub struct Captured {
     pub query: String,
     /// Which of its sets of values, from 1; 0 where it takes none, or the plan is generic.
     pub set: usize,
+    /// The values, where they were chosen from the statistics.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chosen: Option<ChosenSet>,
     /// How often it is run, beside the others.
     pub calls: f64,
     /// The plan, or why there is none.
@@ -58,11 +66,20 @@ pub struct Compared<'a> {
 }
 
 impl Captured {
-    /// "size_country (2)": the query, and which of its several sets of values.
+    /// "size_country (2)", "size_country (rare)": the query, and which of its sets of values.
     pub fn label(&self) -> String {
-        match self.set {
-            0 => self.query.clone(),
+        match self.set_label() {
+            set if set.is_empty() => self.query.clone(),
             set => format!("{} ({set})", self.query),
+        }
+    }
+
+    /// "2", "rare"; nothing where there is one set.
+    fn set_label(&self) -> String {
+        match (&self.chosen, self.set) {
+            (Some(chosen), _) => chosen.name.clone(),
+            (None, 0) => String::new(),
+            (None, set) => set.to_string(),
         }
     }
 
@@ -82,6 +99,12 @@ impl Captures {
             tables.iter().map(|table| self.roots.get(table).unwrap_or(table).to_string()).collect();
         let plans = self.queries.iter().filter_map(Captured::capture);
         plans.flat_map(|capture| capture.plan.relations.keys()).any(|name| names.contains(name))
+    }
+
+    /// The sets of values that were chosen for a query.
+    pub fn chosen_for<'a>(&'a self, query: &'a str) -> impl Iterator<Item = &'a ChosenSet> {
+        let of_query = self.queries.iter().filter(move |one| one.query == query);
+        of_query.filter_map(|one| one.chosen.as_ref())
     }
 
     /// The plan of the same query with the same set of values.
@@ -114,7 +137,7 @@ pub fn compare<'a>(
 pub fn weigh(compared: &[Compared<'_>], thresholds: &Thresholds) -> WorkloadJudgement {
     let mut queries: Vec<(&Captured, Vec<(String, Judgement)>)> = Vec::new();
     for one in compared {
-        let set = (one.before.set.to_string(), one.judgement.clone());
+        let set = (one.before.set_label(), one.judgement.clone());
         match queries.iter_mut().find(|(known, _)| known.query == one.before.query) {
             Some((_, sets)) => sets.push(set),
             None => queries.push((one.before, vec![set])),

@@ -19,10 +19,12 @@ mod measure;
 mod node;
 mod nodes;
 mod operator;
+pub mod parameters;
 mod read;
 mod relations;
 mod scans;
 mod text;
+pub mod values;
 pub mod verdict;
 pub mod workload;
 

@@ -23,6 +23,9 @@ pub struct Names {
     pub roots: BTreeMap<QualifiedName, QualifiedName>,
     /// How large tables are; for a partitioned one (at the top) the sum of its partitions.
     pub sizes: BTreeMap<QualifiedName, Size>,
+    /// When statistics were last made of a table, or of any of its partitions: seconds since 1970,
+    /// 0 where never.
+    pub analyzed_at: BTreeMap<QualifiedName, f64>,
 }
 
 /// How large a table is, as the planner sees it.

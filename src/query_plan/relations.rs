@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::node::{Names, QueryPlan};
 use crate::model::ident::{Ident, QualifiedName};
 
 /// The tables that a plan reads or changes, as `EXPLAIN (FORMAT JSON, VERBOSE)` names them: each
@@ -15,6 +17,21 @@ pub fn relations(json: &str) -> BTreeSet<QualifiedName> {
         collect(top, &mut found);
     }
     found
+}
+
+impl Names {
+    /// When statistics were made of the tables that a plan reads, as a short digest: another one
+    /// means that the planner knows something else.
+    pub fn statistics(&self, plan: &QueryPlan) -> String {
+        let mut hash = Sha256::new();
+        for (name, analyzed_at) in &self.analyzed_at {
+            let name = name.to_string();
+            if plan.relations.contains_key(&name) {
+                hash.update(format!("{name} {analyzed_at}\n"));
+            }
+        }
+        hash.finalize().iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
 }
 
 fn collect(node: &Value, found: &mut BTreeSet<QualifiedName>) {

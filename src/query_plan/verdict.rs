@@ -74,7 +74,7 @@ pub struct Capture {
     pub mode: Mode,
     /// The server's major version.
     pub server_major: u32,
-    /// A hash of the statistics of the tables that it reads; empty where nobody asked.
+    /// A digest of when statistics were made of the tables that it reads; empty where nobody asked.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub statistics: String,
     /// The cost of the best other plan, where it was looked for.
@@ -227,8 +227,8 @@ fn circumstances(b: &Capture, a: &Capture) -> Vec<String> {
         let (before, after) = (b.server_major, a.server_major);
         differ.push(format!("PostgreSQL {after} instead of {before}"));
     }
-    if b.statistics != a.statistics {
-        differ.push("the statistics of its tables are others".to_string());
+    if !b.statistics.is_empty() && b.statistics != a.statistics {
+        differ.extend(estimates_moved(&b.plan, &a.plan));
     }
     let (set_b, set_a) = (&b.plan.settings, &a.plan.settings);
     let names = set_b.keys().chain(set_a.keys().filter(|name| !set_b.contains_key(*name)));
@@ -239,6 +239,25 @@ fn circumstances(b: &Capture, a: &Capture) -> Vec<String> {
         differ.push(format!("{name} is {after} instead of {before}"));
     }
     differ
+}
+
+/// What new statistics made the planner believe, if that is something else than before: then a cost
+/// that moved is their doing. Most ANALYZEs find what the one before found.
+fn estimates_moved(b: &QueryPlan, a: &QueryPlan) -> Option<String> {
+    let moved = |before: f64, after: f64| {
+        let (before, after) = (before.max(1.0), after.max(1.0));
+        (before / after).max(after / before) >= 1.1
+    };
+    let told = |what: &str, before: f64, after: f64| {
+        let (before, after) = (rounded(before), rounded(after));
+        format!("new statistics: {what} {after} rows instead of {before}")
+    };
+    let grown = b.relations.iter().find_map(|(name, facts)| {
+        let (before, after) = (facts.size?.rows, a.relations.get(name)?.size?.rows);
+        moved(before, after).then(|| told(&format!("{name} has"), before, after))
+    });
+    let result = || moved(b.rows(), a.rows()).then(|| told("the result has", b.rows(), a.rows()));
+    grown.or_else(result)
 }
 
 /// The verdict on a plan that is what it was.

@@ -1,8 +1,10 @@
 //! One statement of an application, as somebody who plans it must know it: how many parameters it
 //! takes, and whether it changes anything.
 
+use std::collections::BTreeMap;
+
 use super::split::{Piece, SyntaxError, split};
-use super::tokens::Kind;
+use super::tokens::{Kind, Token};
 
 /// What a statement does with tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// The highest `$n`.
     pub parameters: usize,
+    /// Those that only count rows, `LIMIT $1` and `OFFSET $2`, with a value for each: the first
+    /// page, of ten rows.
+    pub pages: BTreeMap<usize, &'static str>,
     /// What it does.
     pub does: Does,
 }
@@ -55,17 +60,30 @@ pub fn look(text: &str) -> Result<Query<'_>, Refusal> {
         1 => {
             let piece = pieces.remove(0);
             let (parameters, does) = (parameters(text, &piece), does(text, &piece));
-            Ok(Query { text: piece.text, parameters, does })
+            Ok(Query { text: piece.text, parameters, pages: pages(text, &piece), does })
         }
         count => Err(Refusal::Several(count)),
     }
 }
 
+/// `$n`, where the token is one.
+fn number(text: &str, token: &Token) -> Option<usize> {
+    text[token.range.clone()].strip_prefix('$')?.parse().ok()
+}
+
 fn parameters(text: &str, piece: &Piece<'_>) -> usize {
-    let number = |token: &super::tokens::Token| {
-        text[token.range.clone()].strip_prefix('$')?.parse::<usize>().ok()
-    };
-    piece.tokens.iter().filter_map(number).max().unwrap_or(0)
+    piece.tokens.iter().filter_map(|token| number(text, token)).max().unwrap_or(0)
+}
+
+fn pages(text: &str, piece: &Piece<'_>) -> BTreeMap<usize, &'static str> {
+    let counted = piece.tokens.windows(2).filter_map(|pair| {
+        let word = &text[pair[0].range.clone()];
+        let value = [("limit", "10"), ("first", "10"), ("next", "10"), ("offset", "0")]
+            .into_iter()
+            .find_map(|(known, value)| word.eq_ignore_ascii_case(known).then_some(value))?;
+        Some((number(text, &pair[1])?, value))
+    });
+    counted.collect()
 }
 
 fn does(text: &str, piece: &Piece<'_>) -> Does {
@@ -111,6 +129,14 @@ mod tests {
         check("with x as (select 1) INSERT into t select * from x", 0, Does::Writes);
         check("with x as (select update from t) select 1", 0, Does::Reads);
         check("vacuum t", 0, Does::Other);
+    }
+
+    #[test]
+    fn what_counts_rows_is_told_from_what_selects_them() {
+        let query = look("select * from t where a = $1 limit $2 offset $3").unwrap();
+        assert_eq!(query.pages, BTreeMap::from([(2, "10"), (3, "0")]));
+        let query = look("select * from t fetch first $1 rows only").unwrap();
+        assert_eq!(query.pages, BTreeMap::from([(1, "10")]));
     }
 
     #[test]

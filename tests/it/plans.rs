@@ -51,6 +51,14 @@ fn rows(said: &Said) -> Vec<Value> {
     table["rows"].as_array().unwrap().clone()
 }
 
+/// The findings of the report.
+fn findings(said: &Said) -> Vec<Value> {
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap();
+    let all = sections.iter().filter(|section| section["kind"] == "findings");
+    all.flat_map(|section| section["findings"].as_array().unwrap().clone()).collect()
+}
+
 fn column<'a>(rows: &'a [Value], name: &str) -> Vec<&'a str> {
     rows.iter().map(|row| row[name].as_str().unwrap()).collect()
 }
@@ -116,6 +124,8 @@ fn generic_and_measured_plans_say_more() {
     measured.expect(0, &[]);
     let blocks = rows(&measured);
     assert!(column(&blocks, "blocks").iter().all(|b| b.parse::<u64>().unwrap() > 0), "{measured}");
+    let told = findings(&measured);
+    assert!(told.iter().any(|one| one["check"] == "query-writes" && one["subject"] == "close"));
     let closed = "select count(*) from orders where state = 'closed'";
     let closed: i64 = database.connect().query_one(closed, &[]).unwrap().get(0);
     assert_eq!(closed, 0, "what was measured is rolled back");
@@ -123,11 +133,14 @@ fn generic_and_measured_plans_say_more() {
 
 #[test]
 fn one_bad_query_stops_no_other() {
-    let Some((project, _database)) = project("plan_bad") else { return };
+    let Some((project, database)) = project("plan_bad") else { return };
+    database.connect().batch_execute("create table unread (a int)").unwrap();
     let bad = [
         ("gone", "select * from no_such_table", "", "does not exist"),
         ("several", "select 1; drop table orders", "", "these are 2 statements"),
         ("few", "select $1::int + $2::int", "[[\"1\"]]", "it takes 2 values, and 1 are given"),
+        ("none", "select $1::int", "", "0 are given; $1 is compared with no column"),
+        ("unread", "select * from unread where a = $1", "", "no statistics for public.unread.a"),
         ("many", "select 1", "[[\"1\"]]", "it takes 0 values, and 1 are given"),
         ("odd", "select $1::int", "[[\"one\"]]", "invalid input syntax"),
         ("utility", "vacuum orders", "", "EXPLAIN does not take"),
@@ -144,12 +157,20 @@ fn one_bad_query_stops_no_other() {
     }
     project.profile(profile);
     let said = project.run(&["plan", "capture", "--json"]);
-    said.expect(1, &["9 queries have no plan"]);
+    said.expect(1, &["11 queries have no plan"]);
     let rows = rows(&said);
     assert_eq!(rows.len(), 4 + bad.len());
+    let told = findings(&said);
+    assert_eq!(told.len(), bad.len(), "one finding each");
     for (name, _, _, why) in bad {
         let row = rows.iter().find(|row| row["query"] == name).unwrap();
         assert!(row["plan"].as_str().unwrap().contains(why), "{name}: {row}");
+        let finding = told.iter().find(|finding| finding["subject"] == name).unwrap();
+        assert!(finding["message"].as_str().unwrap().contains(why), "{name}: {finding}");
+    }
+    let checks = ["query-table-missing", "query-parameter-missing", "query-not-one-statement"];
+    for check in checks {
+        assert!(told.iter().any(|finding| finding["check"] == check), "{check}: {said}");
     }
     let role = "x".repeat(64);
     project.profile(format!("[[queries]]\nname = \"a\"\nsql = \"select 1\"\nrole = \"{role}\"\n"));
@@ -261,3 +282,57 @@ fn the_gate_stops_behind_a_regression_and_says_how_to_take_it_back() {
     project.run(&["migrate", "--yes"]).expect(0, &[]);
     assert!(!database.connect().query_one(next, &[]).unwrap().get::<_, bool>(0));
 }
+
+#[test]
+fn values_that_nobody_gave_come_from_the_statistics() {
+    let Some((project, database)) = project("plan_values") else { return };
+    let queries = [
+        ("by_state", "select * from orders where state = $1"),
+        ("since", "select count(*) from events where at >= $1 and kind = $2"),
+        ("page", "select * from orders where customer = any($1) order by id limit $2"),
+        ("called", "select * from orders where state like $1"),
+    ];
+    let written =
+        queries.map(|(name, sql)| format!("[[queries]]\nname = \"{name}\"\nsql = \"{sql}\"\n"));
+    project.profile(written.concat());
+    let take = |file: &str| project.run(&["plan", "capture", "--save", file, "--json", "--tree"]);
+    let said = take("before.json");
+    said.expect(0, &[]);
+    let taken = rows(&said);
+    let labels = column(&taken, "query");
+    for label in ["by_state (common)", "by_state (rare)", "since (median)", "since (newest)"] {
+        assert!(labels.contains(&label), "{label}: {labels:?}");
+    }
+    let state = |label: &str| {
+        let text = std::fs::read_to_string(project.folder.path().join("before.json")).unwrap();
+        let saved: Value = serde_json::from_str(&text).unwrap();
+        let of = |one: &&Value| one["chosen"]["name"] == label && one["query"] == "by_state";
+        let one = saved["queries"].as_array().unwrap().iter().find(of).unwrap();
+        one["chosen"]["values"][0].as_str().unwrap().to_string()
+    };
+    assert_eq!((state("common"), state("rare")), ("done".to_string(), "open".to_string()));
+    // What was chosen stays chosen, whatever is common later.
+    let later = "update orders set state = 'open'; analyze orders";
+    database.connect().batch_execute(later).unwrap();
+    let diff = project.run(&["plan", "diff", "before.json", "--json"]);
+    let compared = rows(&diff);
+    assert_eq!(column(&compared, "query").len(), labels.len(), "{diff}");
+    assert!(column(&compared, "query").contains(&"by_state (common)"), "{diff}");
+    // An index on the rare value is worth it for that alone.
+    TURN_BACK.iter().for_each(|sql| database.connect().batch_execute(sql).unwrap());
+    take("before.json").expect(0, &[]);
+    database.connect().batch_execute("create index on orders (state)").unwrap();
+    let better = rows(&project.run(&["plan", "diff", "before.json", "--json"]));
+    let verdict = |label: &str| {
+        let row = better.iter().find(|row| row["query"] == label).unwrap();
+        row["verdict"].as_str().unwrap().to_string()
+    };
+    assert_eq!(verdict("by_state (common)"), "identical");
+    assert_eq!(verdict("by_state (rare)"), "improved");
+}
+
+const TURN_BACK: [&str; 3] = [
+    "update orders set state = case when id % 100 = 0 then 'open' else 'done' end",
+    "vacuum full orders",
+    "analyze orders",
+];

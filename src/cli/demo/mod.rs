@@ -22,7 +22,7 @@ use crate::workload::Workload;
 use super::converge::look_and_plan;
 use super::interrupt;
 use super::plan::shown;
-use super::plan::take::{Terms, take};
+use super::plan::take::{Side, Terms, take};
 use super::private::{self, PrivateWorkload, workload_parser};
 
 mod report;
@@ -173,7 +173,13 @@ impl Demo<'_> {
         drop(show);
         place.ui.status(&format!("measured  {} queries {when} the index change", runs.len()));
         let server = server::look(&mut place.session, &place.database.history_table)?;
-        let plans = take(&mut place.session, &server, &place.profile.queries, &TERMS, |_| {})?;
+        let plans = take(
+            Side::new(&mut place.session, &server),
+            &place.profile.queries,
+            &TERMS,
+            None,
+            |_, _| {},
+        )?;
         Ok((runs, sizes::look(&mut place.session)?, plans))
     }
 }

@@ -7,7 +7,7 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::plan::shown;
-use crate::cli::plan::take::{Terms, take};
+use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::{Millis, plural};
@@ -53,7 +53,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let captures = now(context, &args.workload, args.mode, args.timeout)?;
+    let captures = now(context, &args.workload, args.mode, args.timeout, None)?;
     if let Some(path) = &args.save {
         let text = serde_json::to_string(&captures).expect("plans fit into JSON");
         std::fs::write(path, text + "\n")
@@ -71,12 +71,13 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     }
 }
 
-/// The plans of the database at this moment.
+/// The plans of the database at this moment, with values of `known` where these were chosen.
 pub fn now(
     context: &Context,
     workload: &WorkloadArgs,
     mode: Mode,
     statement_timeout: Millis,
+    known: Option<&Captures>,
 ) -> Result<Captures> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
@@ -84,6 +85,10 @@ pub fn now(
     let server = server::look(&mut session, &database.history_table)?;
     let lock_timeout = context.profile().limits.lock_budget;
     let terms = Terms { mode, statement_timeout, lock_timeout };
-    let mut show = progress::count(context.ui, queries.len() as u64);
-    take(&mut session, &server, &queries, &terms, |done| show(done as u64, "queries"))
+    let side = Side::new(&mut session, &server);
+    let mut show = None;
+    take(side, &queries, &terms, known, |done, of| {
+        let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
+        show(done as u64, "plans");
+    })
 }

@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Some(path) => read_file(path)?,
         None => {
             let workload = WorkloadArgs::of_all(args.statements);
-            now(context, &workload, before.mode, args.timeout)?
+            now(context, &workload, before.mode, args.timeout, Some(&before))?
         }
     };
     let compared = compare(&before, &after, &context.profile().gate);

@@ -8,8 +8,10 @@ use crate::error::Result;
 mod capture;
 mod diff;
 mod history;
+mod refusal;
 pub mod shown;
 pub mod take;
+mod values;
 pub mod watch;
 mod workload;
 

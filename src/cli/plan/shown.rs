@@ -18,7 +18,8 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
     header.extend(["digest", "plan"]);
     let mut table = Table::new("", &header).right_aligned(&[1, 2, 3, 4][..header.len() - 3]);
     table.rows = captures.queries.iter().map(|one| row(one, measured)).collect();
-    let mut report = Report::new("").table(table).findings(sensitive(captures));
+    let mut report = Report::new("").table(table).findings(captures.findings.clone());
+    report = report.findings(sensitive(captures));
     for one in captures.queries.iter().filter(|_| trees) {
         let text = match &one.outcome {
             Outcome::Plan(capture) => capture.plan.text(match measured {

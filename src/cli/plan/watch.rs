@@ -24,7 +24,7 @@ use crate::sql::{self, Statement};
 
 use super::diff::blocking;
 use super::shown;
-use super::take::{Terms, take};
+use super::take::{Side, Terms, take};
 
 /// How long planning a query may take: it is not run.
 const STATEMENT_TIMEOUT: Millis = Millis(5_000);
@@ -144,7 +144,8 @@ impl<'a> PlanWatch<'a> {
             statement_timeout: STATEMENT_TIMEOUT,
             lock_timeout: self.limits.lock_budget,
         };
-        take(session, self.server, self.queries, &terms, |_| {})
+        let side = Side::new(session, self.server);
+        take(side, self.queries, &terms, self.last.as_ref(), |_, _| {})
     }
 
     /// Compares, shows what is news, and writes it down.

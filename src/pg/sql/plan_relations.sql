@@ -1,5 +1,5 @@
 -- The relations $1 and all partitions of the trees they belong to: the top of the tree, where there
--- is one, pages, and rows as the last VACUUM or ANALYZE saw them.
+-- is one, pages and rows as the last VACUUM or ANALYZE saw them, and when its statistics were made.
 with asked as (
   select distinct oid, pg_partition_root(oid) as root
   from (select to_regclass(name)::oid as oid from unnest($1::text[]) as name) as named
@@ -12,7 +12,10 @@ with asked as (
   cross join lateral pg_partition_tree(roots.root) as tree
 )
 select n.nspname::text, c.relname::text, rn.nspname::text, r.relname::text,
-       c.relpages::int8, c.reltuples::float8
+       c.relpages::int8, c.reltuples::float8,
+       extract(epoch from greatest(
+         pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)
+       ))::float8
 from members m
 join pg_class c on c.oid = m.oid
 join pg_namespace n on n.oid = c.relnamespace
