@@ -57,6 +57,15 @@ impl Database {
         Database::at(target, profile)
     }
 
+    /// The database at a URL that a flag gives; the environment adds what it always adds.
+    pub fn asked(context: &Context, url: &str, flag: &str) -> Result<Database> {
+        let asked = Given { text: url, origin: flag };
+        let candidates = Candidates { asked, ..Candidates::default() };
+        let target = resolve(&candidates, &Environment::of_process())?;
+        target.warnings.iter().for_each(|warning| context.ui.warn(warning));
+        Database::at(target, context.profile())
+    }
+
     /// A database of our own server, at `url`: nothing of this machine's environment counts.
     pub fn private(url: &str, profile: &Profile) -> Result<Database> {
         let alone = Environment {

@@ -101,6 +101,15 @@ impl Captures {
         plans.flat_map(|capture| capture.plan.relations.keys()).any(|name| names.contains(name))
     }
 
+    /// Leaves out that a setting of the planner is another one, where that is what is compared.
+    pub fn forget_setting(&mut self, name: &str) {
+        for one in &mut self.queries {
+            if let Outcome::Plan(capture) = &mut one.outcome {
+                capture.plan.settings.remove(name);
+            }
+        }
+    }
+
     /// The sets of values that were chosen for a query.
     pub fn chosen_for<'a>(&'a self, query: &'a str) -> impl Iterator<Item = &'a ChosenSet> {
         let of_query = self.queries.iter().filter(move |one| one.query == query);

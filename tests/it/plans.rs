@@ -336,3 +336,60 @@ const TURN_BACK: [&str; 3] = [
     "vacuum full orders",
     "analyze orders",
 ];
+
+#[test]
+fn two_sides_are_compared_in_turns() {
+    let Some((project, database)) = project("plan_sides") else { return };
+    database.connect().batch_execute("create index on orders (customer)").unwrap();
+    let off = ["plan", "diff", "--set", "enable_indexscan=off", "--set", "enable_bitmapscan=off"];
+    let worse = project.run(&[&off[..], &["--json"]].concat());
+    worse.expect(1, &["worse: by_customer"]);
+    let verdicts = rows(&worse);
+    assert_eq!(column(&verdicts, "verdict")[..2], ["regressed"; 2], "{worse}");
+    let run = project.run(&[&off[..], &["--mode", "analyze", "--query", "by_customer"]].concat());
+    run.expect(1, &["worse: by_customer"]);
+    assert!(run.stdout.contains("time before") && run.stdout.contains("rows processed"), "{run}");
+    // Nothing but what is asked for may differ.
+    let same = project.run(&["plan", "diff", "--set", "work_mem=5MB", "--json"]);
+    same.expect(0, &[]);
+    assert_eq!(column(&rows(&same), "verdict"), ["identical"; 4]);
+    let unknown = project.run(&["plan", "diff", "--set", "no_such=1"]);
+    unknown.expect(1, &["worse"]);
+    assert!(unknown.stdout.contains("no_such"), "{unknown}");
+    // Another database, which lacks the index.
+    let other = Database::create("plan_sides_other").unwrap();
+    other.connect().batch_execute(TABLES).unwrap();
+    let there = project.run(&["plan", "diff", "--to-url", &other.url, "--query", "by_customer"]);
+    there.expect(1, &["worse: by_customer"]);
+    let nowhere = "postgres://user:hush@localhost:1/none";
+    let nowhere = project.run(&["plan", "diff", "--to-url", nowhere]);
+    nowhere.expect(3, &["localhost"]);
+    assert!(!nowhere.stderr.contains("hush"), "{nowhere}");
+    for wrong in [&["plan", "diff"][..], &["plan", "diff", "a.json", "--policies"]] {
+        assert_eq!(project.run(wrong).code, 2);
+    }
+}
+
+#[test]
+fn the_cost_of_policies_is_shown() {
+    let Some((project, database)) = project("plan_policies") else { return };
+    let none = project.run(&["plan", "diff", "--policies"]);
+    none.expect(2, &["no query has a role"]);
+    let role = format!("reader_{}", std::process::id());
+    let grant = format!("create role {role}; grant select on orders, events to {role}");
+    database.connect().batch_execute(&grant).unwrap();
+    let query = |name: &str, table: &str| {
+        format!(
+            "[[queries]]\nname = \"{name}\"\nsql = \"select * from {table}\"\nrole = \
+             \"{role}\"\nsettings = {{ \"app.customer\" = \"7\" }}\n"
+        )
+    };
+    project.profile(query("own", "orders") + &query("free", "events"));
+    let said = project.run(&["plan", "diff", "--policies", "--mode", "analyze"]);
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("time without"), "{said}");
+    assert!(said.stdout.contains("Filter added"), "{said}");
+    assert!(said.stdout.contains("no policy, or one that costs nothing"), "{said}");
+    let drop = format!("drop owned by {role}; drop role {role}");
+    database.connect().batch_execute(&drop).unwrap();
+}

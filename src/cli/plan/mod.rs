@@ -10,6 +10,7 @@ mod diff;
 mod history;
 mod refusal;
 pub mod shown;
+mod sides;
 pub mod take;
 mod values;
 pub mod watch;

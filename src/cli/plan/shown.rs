@@ -64,8 +64,7 @@ fn row(one: &Captured, measured: bool) -> Vec<String> {
     let plan = &capture.plan;
     let mut row = vec![one.label(), format!("{:.2}", plan.cost()), format!("{:.0}", plan.rows())];
     if measured {
-        let ms = |ms: f64| human_duration(std::time::Duration::from_secs_f64(ms.max(0.0) / 1e3));
-        row.push(time(one).map_or_else(String::new, ms));
+        row.push(time(one).map_or_else(String::new, milliseconds));
         let blocks = plan.measured.as_ref().and_then(|m| m.buffers).map(|b| b.all().to_string());
         row.push(blocks.unwrap_or_default());
     }
@@ -80,10 +79,39 @@ const REASONS_MAX: usize = 2;
 
 /// How queries fare, a line each, and the tree of each that is news.
 pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
-    let header = ["query", "verdict", "cost before", "after", "why"];
-    let mut table = Table::new("", &header).right_aligned(&[2, 3]);
-    table.rows = compared.iter().map(compared_row).collect();
-    let report = Report::new(title).table(table);
+    let columns = Columns::of(compared);
+    let header =
+        columns.header(["query", "verdict", "cost before", "after"], ["time before", "after"]);
+    let mut table = Table::new("", &header).right_aligned(columns.figures(2));
+    table.rows = compared
+        .iter()
+        .map(|one| {
+            let verdict = one.judgement.verdict.to_string();
+            columns.row(vec![one.before.label(), verdict], one, one.judgement.reasons.clone())
+        })
+        .collect();
+    with_trees(Report::new(title).table(table), compared)
+}
+
+/// What policies of row-level security cost: each query past them, and as its role sees it.
+pub fn policies(compared: &[Compared<'_>]) -> Report {
+    let columns = Columns::of(compared);
+    let header = columns.header(["query", "cost without", "with"], ["time without", "with"]);
+    let mut table = Table::new("", &header).right_aligned(columns.figures(1));
+    table.rows = compared
+        .iter()
+        .map(|one| {
+            let mut why = one.judgement.reasons.clone();
+            if why.is_empty() {
+                why.push("no policy, or one that costs nothing".to_string());
+            }
+            columns.row(vec![one.before.label()], one, why)
+        })
+        .collect();
+    with_trees(Report::new("").table(table), compared)
+}
+
+fn with_trees(report: Report, compared: &[Compared<'_>]) -> Report {
     let news = compared.iter().filter(|one| is_news(one.judgement.verdict));
     news.fold(report, |report, one| match &one.diff {
         Some(diff) => report.plan_diff(&one.before.label(), diff.lines().to_vec()),
@@ -91,12 +119,55 @@ pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
     })
 }
 
-fn compared_row(one: &Compared<'_>) -> Vec<String> {
-    let (before, after) = one.judgement.cost.map_or_else(Default::default, |(before, after)| {
-        (format!("{before:.2}"), format!("{after:.2}"))
-    });
-    let reasons: Vec<&str> =
-        one.judgement.reasons.iter().take(REASONS_MAX).map(String::as_str).collect();
-    let why = reasons.join("; ");
-    vec![one.before.label(), one.judgement.verdict.to_string(), before, after, why]
+/// Which figures of two sides there are to show.
+struct Columns {
+    /// Whether any query was run on both sides.
+    times: bool,
+}
+
+impl Columns {
+    fn of(compared: &[Compared<'_>]) -> Columns {
+        Columns { times: compared.iter().any(|one| times(one).is_some()) }
+    }
+
+    fn header(
+        &self,
+        front: impl Into<Vec<&'static str>>,
+        times: [&'static str; 2],
+    ) -> Vec<&'static str> {
+        let times = if self.times { times.to_vec() } else { Vec::new() };
+        [front.into(), times, vec!["why"]].concat()
+    }
+
+    /// The places of the figures, behind so many columns of words.
+    fn figures(&self, words: usize) -> &'static [usize] {
+        match (words, self.times) {
+            (1, false) => &[1, 2],
+            (1, true) => &[1, 2, 3, 4],
+            (_, false) => &[2, 3],
+            (_, true) => &[2, 3, 4, 5],
+        }
+    }
+
+    /// A row: words, costs, times, and the first reasons.
+    fn row(&self, words: Vec<String>, one: &Compared<'_>, why: Vec<String>) -> Vec<String> {
+        let costs = one.judgement.cost.map_or_else(Default::default, |(before, after)| {
+            [format!("{before:.2}"), format!("{after:.2}")]
+        });
+        let times = times(one).map_or_else(Default::default, |(before, after)| {
+            [milliseconds(before), milliseconds(after)]
+        });
+        let times = if self.times { times.to_vec() } else { Vec::new() };
+        let why = why.into_iter().take(REASONS_MAX).collect::<Vec<_>>().join("; ");
+        [words, costs.to_vec(), times, vec![why]].concat()
+    }
+}
+
+/// The medians of both sides, in milliseconds.
+fn times(one: &Compared<'_>) -> Option<(f64, f64)> {
+    time(one.before).zip(time(one.after))
+}
+
+fn milliseconds(ms: f64) -> String {
+    human_duration(std::time::Duration::from_secs_f64(ms.max(0.0) / 1e3))
 }

@@ -31,9 +31,9 @@ pub struct WorkloadArgs {
 }
 
 impl WorkloadArgs {
-    /// All queries of the profile, or all statements of the server.
-    pub fn of_all(statements: bool) -> WorkloadArgs {
-        WorkloadArgs { statements, ..WorkloadArgs::default() }
+    /// These queries of the profile, or of the server's statements; without a name all of them.
+    pub fn of(names: Vec<String>, statements: bool) -> WorkloadArgs {
+        WorkloadArgs { names, statements, ..WorkloadArgs::default() }
     }
 
     /// The queries that were asked for. Errors where a name is unknown, and where there are none.
