@@ -22,6 +22,7 @@ mod operator;
 pub mod parameters;
 mod read;
 mod relations;
+pub mod rival;
 mod scans;
 mod text;
 pub mod values;
@@ -29,7 +30,7 @@ pub mod verdict;
 pub mod workload;
 
 pub use lines::{Kept, Line};
-pub use node::{Names, Size};
+pub use node::{Names, QueryPlan, Size};
 pub use read::read;
 pub use relations::relations;
 pub use scans::scans;

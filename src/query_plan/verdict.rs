@@ -185,8 +185,11 @@ fn judge_plans(b: &Capture, a: &Capture, thresholds: &Thresholds) -> (Verdict, V
         reasons.extend(lost);
         only_estimated_better(verdict, b, a, run.is_some(), &mut reasons)
     };
-    let rival = a.rival_cost.filter(|_| !same && run.is_none());
-    match rival.filter(|rival| (rival / a.plan.cost() - 1.0).abs() <= thresholds.tie) {
+    let close = a.rival_cost.filter(|rival| {
+        let is_tie = (rival / a.plan.cost() - 1.0).abs() <= thresholds.tie;
+        is_tie && run.is_none() && is_open(verdict, (b.plan.cost(), a.plan.cost()), thresholds)
+    });
+    match close {
         Some(rival) => {
             let close = percent(a.plan.cost(), rival);
             reasons.insert(0, format!("another plan costs nearly the same ({close})"));
@@ -194,6 +197,27 @@ fn judge_plans(b: &Capture, a: &Capture, thresholds: &Thresholds) -> (Verdict, V
         }
         None => (verdict, reasons),
     }
+}
+
+/// Whether a verdict hangs on the shape of the plan alone: a rival at the same cost would turn it.
+/// What clearly got dearer did so whichever of the two is chosen.
+fn is_open(verdict: Verdict, (before, after): (f64, f64), thresholds: &Thresholds) -> bool {
+    let clearly =
+        after >= before * thresholds.cost_ratio || after <= before * thresholds.improved_ratio;
+    match verdict {
+        Verdict::Changed | Verdict::Regressed => !clearly,
+        Verdict::Identical
+        | Verdict::SameShape
+        | Verdict::Improved
+        | Verdict::Unstable
+        | Verdict::NotComparable
+        | Verdict::Failed => false,
+    }
+}
+
+/// Whether it is worth asking for the rival of the plan after.
+pub fn is_undecided(judgement: &Judgement, thresholds: &Thresholds) -> bool {
+    judgement.cost.is_some_and(|cost| is_open(judgement.verdict, cost, thresholds))
 }
 
 /// The causes of all changes, what explains most first.
@@ -427,10 +451,18 @@ mod tests {
         assert_eq!(verdict(base(), analyzed), Verdict::Identical);
         let generic = Capture { mode: Mode::Generic, ..capture("Seq Scan", 2000.0, None) };
         assert_eq!(verdict(base(), generic), Verdict::SameShape);
-        let tie = Capture { rival_cost: Some(505.0), ..index() };
-        assert_eq!(verdict(base(), tie), Verdict::Unstable);
-        let clear = Capture { rival_cost: Some(900.0), ..index() };
-        assert_eq!(verdict(base(), clear), Verdict::Improved);
+        // Neither cheaper nor dearer: the rival could be chosen as well.
+        let near = |rival| {
+            let capture = capture("Index Scan", 1005.0, None);
+            Capture { rival_cost: Some(rival), ..capture }
+        };
+        assert_eq!(verdict(base(), near(1010.0)), Verdict::Unstable);
+        assert_eq!(verdict(base(), near(1100.0)), Verdict::Changed);
+        // Twice as cheap, and twice as dear, whichever is chosen.
+        let cheaper = Capture { rival_cost: Some(505.0), ..index() };
+        assert_eq!(verdict(base(), cheaper), Verdict::Improved);
+        let dearer = Capture { rival_cost: Some(1010.0), ..base() };
+        assert_eq!(verdict(index(), dearer), Verdict::Regressed);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::Database;
+use crate::support::{Database, eventually};
 use crate::user_project::{Project, Said};
 
 /// A table with rows enough that an index is worth it, a partitioned one, and RLS.
@@ -392,4 +392,73 @@ fn the_cost_of_policies_is_shown() {
     assert!(said.stdout.contains("no policy, or one that costs nothing"), "{said}");
     let drop = format!("drop owned by {role}; drop role {role}");
     database.connect().batch_execute(&drop).unwrap();
+}
+
+#[test]
+fn a_plan_that_hardly_beats_its_rival_is_unstable() {
+    let Some((project, database)) = project("plan_rival") else { return };
+    project.run(&["plan", "capture", "--save", "before.json"]).expect(0, &[]);
+    database.connect().batch_execute("create index on orders (customer)").unwrap();
+    // No cost decides, and nine tenths are next to nothing: the plain index scan is a rival.
+    let verdict = |tie: &str| {
+        let gate = format!("[gate]\nimproved_ratio = 0.0001\ntie = {tie}\n{QUERIES}");
+        project.profile(gate);
+        let said = project.run(&["plan", "diff", "before.json", "--json"]);
+        said.expect(0, &[]);
+        column(&rows(&said), "verdict")[0].to_string()
+    };
+    assert_eq!(verdict("0.9"), "unstable");
+    assert_eq!(verdict("0.000001"), "changed");
+}
+
+#[test]
+fn twenty_captures_of_one_database_are_alike() {
+    let Some((project, _database)) = project("plan_alike") else { return };
+    let estimates: Vec<String> =
+        (0..20).map(|_| project.run(&["plan", "capture", "--json", "--tree"]).stdout).collect();
+    assert!(estimates.iter().all(|one| *one == estimates[0]), "{}", estimates[0]);
+    let analyze = ["plan", "capture", "--mode", "analyze", "--save", "before.json"];
+    project.run(&analyze).expect(0, &[]);
+    for _ in 0..20 {
+        let said = project.run(&["plan", "diff", "before.json", "--json"]);
+        said.expect(0, &[]);
+        let rows = rows(&said);
+        let verdicts = column(&rows, "verdict");
+        assert!(verdicts.iter().all(|one| *one == "identical"), "{said}");
+    }
+}
+
+#[test]
+fn statistics_that_moved_the_estimate_are_told_from_an_index() {
+    let Some((project, database)) = project("plan_statistics") else { return };
+    let take = || project.run(&["plan", "capture", "--save", "before.json"]).expect(0, &[]);
+    take();
+    let verdict = |at: usize| {
+        let said = project.run(&["plan", "diff", "before.json", "--json"]);
+        let rows = rows(&said);
+        (column(&rows, "verdict")[at].to_string(), column(&rows, "why")[at].to_string())
+    };
+    let analyzed = |sql: &str| {
+        let mut client = database.connect();
+        let time = "select coalesce(max(last_analyze), '-infinity')::text from pg_stat_user_tables \
+                    where relname = 'orders'";
+        let before: String = client.query_one(time, &[]).unwrap().get(0);
+        client.batch_execute(sql).unwrap();
+        // Up to 14 a process of its own counts, a little later.
+        eventually("the server knows of its ANALYZE", || {
+            database.connect().query_one(time, &[]).unwrap().get::<_, String>(0) != before
+        });
+    };
+    // ANALYZE finds what it found before: the index is what made it better.
+    analyzed("create index on orders (customer); analyze orders");
+    assert_eq!(verdict(0).0, "improved");
+    let grow =
+        "insert into orders (customer, state) select 7, 'done' from generate_series(1, 20000)";
+    analyzed(&format!("{grow}; analyze orders"));
+    let (verdict, why) = verdict(0);
+    assert_eq!(verdict, "not comparable");
+    assert!(
+        why.contains("new statistics: public.orders has 40,000 rows instead of 20,000"),
+        "{why}"
+    );
 }

@@ -6,6 +6,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
+use crate::cli::plan::rivals::note_rivals;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::WorkloadArgs;
@@ -71,7 +72,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     }
 }
 
-/// The plans of the database at this moment, with values of `known` where these were chosen.
+/// The plans of the database at this moment; to be compared with `known`, with the values that were
+/// chosen there.
 pub fn now(
     context: &Context,
     workload: &WorkloadArgs,
@@ -87,8 +89,14 @@ pub fn now(
     let terms = Terms { mode, statement_timeout, lock_timeout };
     let side = Side::new(&mut session, &server);
     let mut show = None;
-    take(side, &queries, &terms, known, |done, of| {
+    let mut taken = take(side, &queries, &terms, known, |done, of| {
         let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
         show(done as u64, "plans");
-    })
+    })?;
+    if let Some(before) = known {
+        let mut side = Side::new(&mut session, &server);
+        let thresholds = &context.profile().gate;
+        note_rivals(&mut side, &queries, before, &mut taken, &terms, thresholds)?;
+    }
+    Ok(taken)
 }

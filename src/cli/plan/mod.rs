@@ -9,6 +9,7 @@ mod capture;
 mod diff;
 mod history;
 mod refusal;
+mod rivals;
 pub mod shown;
 mod sides;
 pub mod take;

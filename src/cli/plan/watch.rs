@@ -23,6 +23,7 @@ use crate::sql::statement::Kind;
 use crate::sql::{self, Statement};
 
 use super::diff::blocking;
+use super::rivals::note_rivals;
 use super::shown;
 use super::take::{Side, Terms, take};
 
@@ -118,8 +119,11 @@ impl<'a> PlanWatch<'a> {
         }
         self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
         executor::run(std::slice::from_ref(stage), crew, observe)?;
-        let after = self.look(&mut crew.sessions[0])?;
+        let mut after = self.look(&mut crew.sessions[0])?;
         if let Some(before) = self.last.take() {
+            let mut side = Side::new(&mut crew.sessions[0], self.server);
+            let (terms, gate) = (self.terms(), self.thresholds);
+            note_rivals(&mut side, self.queries, &before, &mut after, &terms, gate)?;
             self.judge(stage, &before, &after, crew, observe)?;
         }
         self.last = Some(after);
@@ -138,12 +142,13 @@ impl<'a> PlanWatch<'a> {
         Ok(())
     }
 
+    fn terms(&self) -> Terms {
+        let lock_timeout = self.limits.lock_budget;
+        Terms { mode: Mode::Estimate, statement_timeout: STATEMENT_TIMEOUT, lock_timeout }
+    }
+
     fn look(&self, session: &mut Session) -> Result<Captures> {
-        let terms = Terms {
-            mode: Mode::Estimate,
-            statement_timeout: STATEMENT_TIMEOUT,
-            lock_timeout: self.limits.lock_budget,
-        };
+        let terms = self.terms();
         let side = Side::new(session, self.server);
         take(side, self.queries, &terms, self.last.as_ref(), |_, _| {})
     }
