@@ -462,3 +462,27 @@ fn statistics_that_moved_the_estimate_are_told_from_an_index() {
         "{why}"
     );
 }
+
+#[test]
+fn partitions_that_come_and_go_are_looked_around_too() {
+    let Some((project, database)) = project("plan_rotate") else { return };
+    let rule = "[[partitions]]\ntable = \"events\"\ninterval = \"month\"\nahead = 1\n";
+    project.profile(format!("{QUERIES}{rule}"));
+    let rotate = || project.run(&["partitions", "rotate", "--yes", "--as-of", "2026-02-20"]);
+    rotate().expect(0, &[]);
+    let known = |sql: &str| database.connect().query_one(sql, &[]).unwrap().get::<_, i64>(0);
+    // Another month is no news.
+    assert_eq!(known("select count(*) from pg_class where relname = 'plan_history'"), 0);
+    // Whatever the plan becomes, it counts as worse.
+    let gate = "[gate]\ncost_ratio = 0.0\ncost_floor = -1e9\nidentical = 0.0\n";
+    project.profile(format!("{gate}{QUERIES}{}", rule.replace("ahead = 1", "ahead = 3")));
+    let said = rotate();
+    said.expect(0, &[]);
+    let shown = ["plans around the partitions of events", "by_kind", "2 attached"];
+    for text in shown {
+        assert!(said.stdout.contains(text), "{text}: {said}");
+    }
+    assert!(!said.stdout.contains("by_customer"), "{said}");
+    let history = "select count(*) from pgtune_state.plan_history where change like '%events'";
+    assert_eq!(known(history), 2);
+}

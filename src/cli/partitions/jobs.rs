@@ -2,6 +2,7 @@
 //! up to date, so that one in trouble stops no other.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -14,11 +15,13 @@ use crate::cli::context::Context;
 use crate::cli::converge::repeat;
 use crate::cli::database::Database;
 use crate::cli::fault;
+use crate::cli::plan::watch::PlanWatch;
 use crate::cli::runner::{Runner, take_over};
 use crate::error::{Error, Kind, Result};
 use crate::executor::event::Event;
 use crate::executor::{self, Crew};
 use crate::model::finding::{Finding, Severity, has_errors};
+use crate::model::ident::QualifiedName;
 use crate::model::units::{Millis, human_duration, plural};
 use crate::pg::server;
 use crate::pg::session::Session;
@@ -64,6 +67,8 @@ struct Outcome {
     /// What the last plan says, and what it will do.
     findings: Vec<Finding>,
     actions: Vec<Action>,
+    /// The tables that were locked for it.
+    touched: BTreeSet<QualifiedName>,
     error: Option<Error>,
 }
 
@@ -117,8 +122,8 @@ pub fn run(
     let crew =
         take_over(context, &database, session, args.wait.unwrap_or(terms.limits.runner_wait))?;
     let steps = whole.runbook.step_count();
-    let outcomes = apply(context, &database, crew, (jobs, terms, args.as_of), steps)?;
-    report(context, outcomes, &human_duration(begin.elapsed()))
+    let (outcomes, plans) = apply(context, &database, crew, (jobs, terms, args.as_of), steps)?;
+    report(context, outcomes, plans, &human_duration(begin.elapsed()))
 }
 
 /// A table that cannot even be planned stops no other.
@@ -167,7 +172,7 @@ fn apply(
     runner: Runner,
     (jobs, terms, as_of): (&[Job<'_>], &Terms<'_>, Option<DateTime<Utc>>),
     steps: usize,
-) -> Result<Vec<Outcome>> {
+) -> Result<(Vec<Outcome>, Report)> {
     let Runner { lock, lane, server, stopped } = runner;
     server::refuse_read_only(&server)?;
     let open = || database.open_runner();
@@ -182,8 +187,14 @@ fn apply(
         fault.strike();
         display(event);
     };
+    let profile = context.profile();
+    let watched = (&profile.gate, terms.limits);
+    let mut plans = PlanWatch::new(&profile.queries, watched, false, &server);
     let mut outcomes = Vec::new();
     for job in jobs {
+        if let Err(error) = plans.begin(&mut crew.sessions[0]) {
+            context.ui.warn(&format!("{}: plans are not compared: {error}", job.written.table));
+        }
         let outcome = RefCell::new(Outcome::of(job));
         let mut look_and_plan = |session: &mut Session| {
             let sight: Sight = look(session, database, as_of)?;
@@ -204,13 +215,18 @@ fn apply(
                 Err(_) => error.hint("the next run takes pgtune's check off the DEFAULT partition"),
             }
         });
+        let change = format!("the partitions of {}", outcome.table);
+        let compared = plans.end(&change, &outcome.touched, &mut crew, &mut observe);
+        if let Err(error) = compared {
+            context.ui.warn(&format!("{}: plans are not compared: {error}", outcome.table));
+        }
         let interrupted = outcome.error.as_ref().is_some_and(|e| e.kind == Kind::Interrupted);
         outcomes.push(outcome);
         if interrupted {
             break;
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, plans.into_report()))
 }
 
 /// After a failure, also after a stop: a proof left behind would keep rows out of the DEFAULT
@@ -261,6 +277,7 @@ impl Outcome {
             dropped: 0,
             findings: Vec::new(),
             actions: Vec::new(),
+            touched: BTreeSet::new(),
             error: None,
         }
     }
@@ -268,8 +285,10 @@ impl Outcome {
     /// Remembers a plan; the last one finds nothing left.
     fn plan(&mut self, planned: &Planned) {
         self.findings.clone_from(&planned.findings);
-        let steps = planned.runbook.stages.iter().flat_map(|stage| &stage.steps);
-        self.actions = steps.map(|step| step.action.clone()).collect();
+        let steps = || planned.runbook.stages.iter().flat_map(|stage| &stage.steps);
+        self.actions = steps().map(|step| step.action.clone()).collect();
+        let locks = steps().flat_map(|step| &step.locks);
+        self.touched.extend(locks.map(|lock| lock.table.clone()));
     }
 
     /// Counts what was done of the plan.
@@ -316,7 +335,7 @@ impl Outcome {
 }
 
 /// Says how each rule came out; the exit code is that of the first error.
-fn report(context: &Context, outcomes: Vec<Outcome>, elapsed: &str) -> Result<()> {
+fn report(context: &Context, outcomes: Vec<Outcome>, plans: Report, elapsed: &str) -> Result<()> {
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
     let title = match failed {
         0 => format!("{} up to date in {elapsed}", plural(outcomes.len(), "table", "tables")),
@@ -327,7 +346,9 @@ fn report(context: &Context, outcomes: Vec<Outcome>, elapsed: &str) -> Result<()
             .right_aligned(&[1, 2, 3, 4]);
     table.rows = outcomes.iter().map(Outcome::row).collect();
     let findings: Vec<Finding> = outcomes.iter().flat_map(|o| o.findings.clone()).collect();
-    context.show(&Report::new(&title).table(table).findings(findings.clone()))?;
+    let mut report = Report::new(&title).table(table).findings(findings.clone());
+    report.sections.extend(plans.sections);
+    context.show(&report)?;
     match outcomes.into_iter().find_map(|outcome| Some((outcome.table, outcome.error?))) {
         // A finding names its table itself.
         Some((table, error)) if error.message.starts_with(&table) => Err(error),

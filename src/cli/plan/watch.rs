@@ -119,16 +119,50 @@ impl<'a> PlanWatch<'a> {
         }
         self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
         executor::run(std::slice::from_ref(stage), crew, observe)?;
-        let mut after = self.look(&mut crew.sessions[0])?;
         if let Some(before) = self.last.take() {
-            let mut side = Side::new(&mut crew.sessions[0], self.server);
-            let (terms, gate) = (self.terms(), self.thresholds);
-            note_rivals(&mut side, self.queries, &before, &mut after, &terms, gate)?;
-            self.judge(stage, &before, &after, crew, observe)?;
+            self.compare_with(&before, &subject(stage), crew, observe)?;
         }
+        self.ask_the_gate(next)
+    }
+
+    /// Looks, for what is done in several rounds; [`PlanWatch::end`] looks again.
+    pub fn begin(&mut self, session: &mut Session) -> Result<()> {
+        if self.last.is_none() && !self.queries.is_empty() {
+            self.last = Some(self.look(session)?);
+        }
+        Ok(())
+    }
+
+    /// Compares with the last look, where queries use one of the tables that were `touched`.
+    pub fn end(
+        &mut self,
+        change: &str,
+        touched: &BTreeSet<QualifiedName>,
+        crew: &mut Crew<'_>,
+        observe: &mut dyn FnMut(&Event),
+    ) -> Result<()> {
+        match self.last.take_if(|last| last.read_any(touched)) {
+            Some(before) => self.compare_with(&before, change, crew, observe),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks and judges; what was seen is what the next change is compared with.
+    fn compare_with(
+        &mut self,
+        before: &Captures,
+        change: &str,
+        crew: &mut Crew<'_>,
+        observe: &mut dyn FnMut(&Event),
+    ) -> Result<()> {
+        let mut after = self.look(&mut crew.sessions[0])?;
+        let mut side = Side::new(&mut crew.sessions[0], self.server);
+        let (terms, gate) = (self.terms(), self.thresholds);
+        note_rivals(&mut side, self.queries, before, &mut after, &terms, gate)?;
+        self.judge(change, before, &after, crew, observe)?;
         self.last = Some(after);
         self.stale = false;
-        self.ask_the_gate(next)
+        Ok(())
     }
 
     /// Ends the run behind a regression, once the index is whole.
@@ -156,7 +190,7 @@ impl<'a> PlanWatch<'a> {
     /// Compares, shows what is news, and writes it down.
     fn judge(
         &mut self,
-        stage: &Stage,
+        change: &str,
         before: &Captures,
         after: &Captures,
         crew: &mut Crew<'_>,
@@ -172,7 +206,7 @@ impl<'a> PlanWatch<'a> {
         if news.is_empty() {
             return Ok(());
         }
-        let rows = news.iter().flat_map(|one| rows(stage, one)).collect();
+        let rows = news.iter().flat_map(|one| rows(change, one)).collect();
         let limits = StepLimits {
             waiting: Waiting::Short {
                 budget: self.limits.lock_budget,
@@ -185,7 +219,7 @@ impl<'a> PlanWatch<'a> {
         let step = Step { action, limits, locks, settings, note };
         let noted = Stage::single("note the plans".to_string(), step);
         executor::run(std::slice::from_ref(&noted), crew, observe)?;
-        let shown = shown::compared(&format!("plans around {}", subject(stage)), &news);
+        let shown = shown::compared(&format!("plans around {change}"), &news);
         self.report.sections.extend(shown.titled_sections());
         Ok(())
     }
@@ -248,11 +282,11 @@ fn touched(stage: &Stage) -> BTreeSet<QualifiedName> {
 }
 
 /// Both sides of a comparison, to be written down.
-fn rows(stage: &Stage, one: &Compared<'_>) -> [PlanRow; 2] {
+fn rows(change: &str, one: &Compared<'_>) -> [PlanRow; 2] {
     let row = |captured: &Captured, after| {
         let capture = captured.capture();
         PlanRow {
-            change: subject(stage),
+            change: change.to_string(),
             after,
             query: captured.query.clone(),
             set: captured.set,
