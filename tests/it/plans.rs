@@ -353,6 +353,15 @@ fn two_sides_are_compared_in_turns() {
     let same = project.run(&["plan", "diff", "--set", "work_mem=5MB", "--json"]);
     same.expect(0, &[]);
     assert_eq!(column(&rows(&same), "verdict"), ["identical"; 4]);
+    // Costs in other units say nothing, but what a run does.
+    let cheap = ["plan", "diff", "--set", "random_page_cost=0.1", "--query", "by_customer"];
+    let said = project.run(&[&cheap[..], &["--json"]].concat());
+    said.expect(0, &[]);
+    let compared = rows(&said);
+    assert_eq!(column(&compared, "verdict"), ["not comparable"; 2], "{said}");
+    assert!(said.stdout.contains("random_page_cost is 0.1 instead of its default"), "{said}");
+    let said = project.run(&[&cheap[..], &["--mode", "analyze", "--json"]].concat());
+    assert!(!column(&rows(&said), "verdict").contains(&"not comparable"), "{said}");
     let unknown = project.run(&["plan", "diff", "--set", "no_such=1"]);
     unknown.expect(1, &["worse"]);
     assert!(unknown.stdout.contains("no_such"), "{unknown}");

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pg::server;
 use crate::profile::Query;
 use crate::query_plan::captures::Captures;
+use crate::query_plan::verdict::Mode;
 use crate::ui::progress;
 
 /// What the second side is, instead of what a file says.
@@ -69,11 +70,18 @@ impl SidesArgs {
         })?;
         let [mut before, mut after] = <[Captures; 2]>::try_from(taken)
             .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
-        // What was asked for is no reason not to compare.
-        for (name, _) in &self.set {
+        // What was asked for is no reason not to compare, but where costs are in other units then.
+        let is_run = terms.mode == Mode::Analyze;
+        for (name, _) in self.set.iter().filter(|(name, _)| is_run || !is_price(name)) {
             before.forget_setting(name);
             after.forget_setting(name);
         }
         Ok((before, after))
     }
+}
+
+/// Whether a setting says what things cost, in the units of all costs, and not what is allowed.
+fn is_price(setting: &str) -> bool {
+    let setting = setting.to_ascii_lowercase();
+    setting.ends_with("_cost") || setting == "effective_cache_size"
 }
