@@ -15,7 +15,7 @@ mod edit_distance;
 mod fold;
 mod lines;
 mod logical;
-mod measure;
+pub mod measure;
 mod node;
 mod nodes;
 mod operator;

@@ -329,6 +329,9 @@ fn values_that_nobody_gave_come_from_the_statistics() {
     };
     assert_eq!(verdict("by_state (common)"), "identical");
     assert_eq!(verdict("by_state (rare)"), "improved");
+    let spread = "improved with 1 of 2 parameter sets (rare), identical with 1";
+    let said = project.run(&["plan", "diff", "before.json"]);
+    assert!(said.stdout.contains(spread), "{said}");
 }
 
 const TURN_BACK: [&str; 3] = [

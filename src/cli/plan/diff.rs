@@ -74,8 +74,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     if args.sides.policies {
         return policies(context, &compared, findings);
     }
-    context.show(&shown::compared("", &compared).findings(findings))?;
     let workload = weigh(&compared, &context.profile().gate);
+    let mut report = shown::compared("", &compared);
+    report.sections.extend(shown::weighed(&workload).sections);
+    context.show(&report.findings(findings))?;
     if !workload.blocks() {
         return Ok(());
     }

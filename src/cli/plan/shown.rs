@@ -4,8 +4,9 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::units::human_duration;
 use crate::query_plan::Figures;
 use crate::query_plan::captures::{Captured, Captures, Compared, is_news};
+use crate::query_plan::measure::percent;
 use crate::query_plan::verdict::Outcome;
-use crate::query_plan::workload::shapes;
+use crate::query_plan::workload::{WorkloadJudgement, shapes};
 use crate::report::{Report, Table};
 
 /// The plans that were taken: a line each, and their trees where `trees` are wanted.
@@ -91,6 +92,28 @@ pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
         })
         .collect();
     with_trees(Report::new(title).table(table), compared)
+}
+
+/// What it all comes to: what each query that changed means to one call and to the workload.
+pub fn weighed(workload: &WorkloadJudgement) -> Report {
+    let share = |share: f64| percent(1.0, 1.0 + share);
+    let header = ["query", "verdict", "one call", "the workload", "blocks", "why"];
+    let title = format!("the workload, by {} and calls", workload.unit);
+    let mut table = Table::new(&title, &header).right_aligned(&[2, 3]);
+    let news = workload.queries.iter().filter(|one| is_news(one.verdict) || one.blocks);
+    table.rows = news
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.verdict.to_string(),
+                share(one.on_statement),
+                share(one.on_workload),
+                if one.blocks { "yes" } else { "no" }.to_string(),
+                one.reasons.first().cloned().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if table.rows.is_empty() { Report::new("") } else { Report::new("").table(table) }
 }
 
 /// What policies of row-level security cost: each query past them, and as its role sees it.
