@@ -90,6 +90,11 @@ impl Database {
         Ok(Database { target, role: profile.database.role.clone(), history_table })
     }
 
+    /// Where it is, for other programs.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Opens a session that looks.
     pub fn open(&self) -> Result<Session> {
         Session::new(connect(&self.target, LOOKER)?, &self.role)

@@ -38,6 +38,8 @@ mod repair;
 mod rewrite;
 mod runner;
 mod schema;
+mod shadow;
+mod snapshot;
 mod status;
 
 /// Changes indexes and partitions of big PostgreSQL tables online, and shows its locks first
@@ -67,6 +69,7 @@ enum Command {
     Migrate(migrate::Args),
     Partitions(partitions::Args),
     Plan(plan::Args),
+    Snapshot(snapshot::Args),
     Bench(bench::Args),
     Demo(demo::Args),
     Status(status::Args),
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::Migrate(args) => migrate::run(&context()?, args),
         Command::Partitions(args) => partitions::run(&context()?, args),
         Command::Plan(args) => plan::run(&context()?, args),
+        Command::Snapshot(args) => snapshot::run(&context()?, args),
         Command::Bench(args) => bench::run(ui, args, context),
         Command::Demo(args) => demo::run(ui, args),
         Command::Status(args) => status::run(&context()?, args),

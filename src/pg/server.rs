@@ -5,8 +5,10 @@ use postgres::types::Type;
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::migration::{Applied, History, Progress, VersionWidth};
+use crate::model::snapshot::{ServerFacts, Snapshot};
 use crate::runbook::history::PROGRESS_TABLE;
 
 /// The oldest server pgtune works with.
@@ -134,6 +136,53 @@ fn progress(session: &mut Session, table: &QualifiedName) -> Result<Vec<Progress
 pub fn create_database(session: &mut Session, name: &Ident) -> Result<()> {
     let created = session.run(&format!("CREATE DATABASE {name}"));
     created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
+}
+
+/// Creates an empty database that orders text as that of a snapshot does. Where the server does not
+/// know its collation, it has that of the server, and a finding says so.
+pub fn create_database_like(
+    session: &mut Session,
+    name: &Ident,
+    snapshot: &Snapshot,
+) -> Result<Option<Finding>> {
+    let ServerFacts { encoding, collate, ctype, .. } = &snapshot.server;
+    let alike = format!(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        literal(encoding),
+        literal(collate),
+        literal(ctype)
+    );
+    let Err(failure) = session.run(&alike) else { return Ok(None) };
+    create_database(session, name)?;
+    let help = "ranges of text and LIKE may be planned otherwise; install the locale";
+    Ok(Some(
+        Finding::new("shadow-collation", Severity::Warning, collate.as_str(), failure.message)
+            .help(help),
+    ))
+}
+
+/// Creates a database with all that is in another.
+pub fn copy_database(session: &mut Session, from: &Ident, name: &Ident) -> Result<()> {
+    let created = session.run(&format!("CREATE DATABASE {name} TEMPLATE {from}"));
+    created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
+}
+
+/// Makes a setting hold in all later sessions of the session's database. One that this version does
+/// not know stays as it is.
+pub fn set_for_database(session: &mut Session, name: &str, value: &str) -> Result<()> {
+    const UNKNOWN: &str = "42704";
+    let sql = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET %I = %L', current_database(), {}, {}); \
+         END $$",
+        literal(name),
+        literal(value)
+    );
+    match session.run(&sql) {
+        Err(failure) if failure.code != UNKNOWN => {
+            Err(failure.explain(&format!("cannot set {name}")))
+        }
+        Err(_) | Ok(()) => Ok(()),
+    }
 }
 
 /// Errors where nothing can be changed: a standby, or a read-only server or role.

@@ -59,6 +59,30 @@ pub fn find(explicit: Option<&Path>, surroundings: &Surroundings) -> Result<Bina
     Err(not_found(surroundings, passed_over))
 }
 
+/// Finds the programs of one major version, or of another where there is none.
+///
+/// Errors as [`find`] does.
+pub fn find_major(
+    explicit: Option<&Path>,
+    surroundings: &Surroundings,
+    major: u32,
+) -> Result<Binaries> {
+    if explicit.is_none() && surroundings.pg_bin.is_none() {
+        let found =
+            candidates(surroundings).filter_map(|folder| inspect(&folder, surroundings).ok());
+        if let Some(binaries) = found.into_iter().find(|binaries| binaries.major == major) {
+            return Ok(binaries);
+        }
+    }
+    find(explicit, surroundings)
+}
+
+/// Folders that may hold PostgreSQL's programs: those on `PATH`, and the usual ones, newest first.
+pub fn folders(surroundings: &Surroundings) -> impl Iterator<Item = PathBuf> {
+    let installed = std::iter::once_with(|| installed(surroundings)).flatten();
+    surroundings.path.iter().cloned().chain(installed)
+}
+
 /// The error for a search without result; `passed_over` says what is wrong with the servers that
 /// there are.
 fn not_found(surroundings: &Surroundings, mut passed_over: Vec<String>) -> Error {
@@ -75,8 +99,7 @@ fn not_found(surroundings: &Surroundings, mut passed_over: Vec<String>) -> Error
 /// Folders to look into, in order. Lazy, since `pg_config` is a program to run.
 fn candidates(surroundings: &Surroundings) -> impl Iterator<Item = PathBuf> {
     let pg_config = surroundings.path.iter().filter_map(|folder| bindir_of_pg_config(folder));
-    let installed = std::iter::once_with(|| installed(surroundings)).flatten();
-    pg_config.take(1).chain(surroundings.path.iter().cloned()).chain(installed)
+    pg_config.take(1).chain(folders(surroundings))
 }
 
 /// What `pg_config --bindir` in `folder` says.

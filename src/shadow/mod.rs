@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod binaries;
+pub mod dump;
 pub mod folder;
 pub mod process;
 pub mod server;

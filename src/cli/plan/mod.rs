@@ -8,6 +8,7 @@ use crate::error::Result;
 mod capture;
 mod diff;
 mod history;
+mod predict;
 mod refusal;
 mod rivals;
 pub mod shown;
@@ -15,7 +16,7 @@ mod sides;
 pub mod take;
 mod values;
 pub mod watch;
-mod workload;
+pub mod workload;
 
 /// See how PostgreSQL runs the application's queries, and compare plans
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,7 @@ pub struct Args {
 enum Command {
     Capture(capture::Args),
     Diff(diff::Args),
+    Predict(predict::Args),
     History(history::Args),
 }
 
@@ -37,6 +39,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     match args.command {
         Command::Capture(args) => capture::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::Predict(args) => predict::run(context, args),
         Command::History(args) => history::run(context, args),
     }
 }

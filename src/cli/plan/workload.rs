@@ -36,6 +36,11 @@ impl WorkloadArgs {
         WorkloadArgs { names, statements, ..WorkloadArgs::default() }
     }
 
+    /// The profile's queries that were asked for, where there is no server to ask.
+    pub fn of_profile(&self, context: &Context) -> Result<Vec<Query>> {
+        self.asked_for(context.profile().queries.clone())
+    }
+
     /// The queries that were asked for. Errors where a name is unknown, and where there are none.
     pub fn queries(&self, context: &Context, session: &mut Session) -> Result<Vec<Query>> {
         let mut all = Vec::new();
@@ -54,6 +59,11 @@ impl WorkloadArgs {
         if self.files.is_empty() && !self.statements {
             all.clone_from(&context.profile().queries);
         }
+        self.asked_for(all)
+    }
+
+    /// Those of `all` with the names and tags that were given.
+    fn asked_for(&self, mut all: Vec<Query>) -> Result<Vec<Query>> {
         for name in &self.names {
             if !all.iter().any(|query| query.name == *name) {
                 let error = Error::usage(format!("there is no query {name}"));

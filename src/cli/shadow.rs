@@ -1,0 +1,127 @@
+//! A database without rows that looks to the planner like the one of a snapshot.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::error::{Error, Result};
+use crate::executor::Crew;
+use crate::model::finding::{Finding, Severity};
+use crate::model::ident::Ident;
+use crate::model::snapshot::Snapshot;
+use crate::pg::imitate::{imitate, load_schema};
+use crate::pg::server::{self, Server as Facts};
+use crate::pg::session::Session;
+use crate::planner::Migration;
+use crate::profile::Profile;
+use crate::shadow::binaries;
+use crate::shadow::server::{Listen, Options, Server};
+use crate::shadow::surroundings::Surroundings;
+use crate::ui::Ui;
+
+use super::converge::{Aim, converge};
+use super::database::Database;
+
+/// A private server with databases that imitate that of a snapshot.
+pub struct Shadow<'a> {
+    server: Server,
+    snapshot: &'a Snapshot,
+    profile: &'a Profile,
+    stopped: &'a AtomicBool,
+    /// What is not as it was where the snapshot was taken.
+    pub findings: Vec<Finding>,
+}
+
+impl<'a> Shadow<'a> {
+    /// Starts a server of the snapshot's version, or of the next best.
+    pub fn start(
+        ui: Ui,
+        pg_bin: Option<&Path>,
+        (snapshot, profile): (&'a Snapshot, &'a Profile),
+        stopped: &'a AtomicBool,
+    ) -> Result<Shadow<'a>> {
+        let surroundings = Surroundings::of_process()?;
+        let binaries = binaries::find_major(pg_bin, &surroundings, snapshot.major())?;
+        let mut findings = Vec::new();
+        if binaries.major != snapshot.major() {
+            let (here, there) = (binaries.major, snapshot.major());
+            let message = format!("planned by PostgreSQL {here}, not {there}");
+            let help = format!("install PostgreSQL {there}, or name its folder with --pg-bin");
+            findings.push(
+                Finding::new("shadow-version", Severity::Warning, "the shadow", message).help(help),
+            );
+        }
+        ui.status(&format!("starting  a shadow on PostgreSQL {}", binaries.version));
+        // What the planner knows shall stay what it was told.
+        let settings = [("autovacuum", "off"), ("max_locks_per_transaction", "1024")];
+        let server = Server::start(&Options {
+            binaries,
+            settings: settings.map(|(name, value)| (name.to_string(), value.to_string())).to_vec(),
+            listen: Listen::UnixSocket,
+            surroundings: &surroundings,
+            interrupted: stopped,
+        })?;
+        Ok(Shadow { server, snapshot, profile, stopped, findings })
+    }
+
+    /// Makes a database with the snapshot's schema; `applied` makes it where the snapshot has none.
+    pub fn create(&mut self, name: &str, applied: &[Migration]) -> Result<Database> {
+        let ident = Ident::new(name).map_err(Error::usage)?;
+        let mut maintenance = self.maintenance()?;
+        let found = server::create_database_like(&mut maintenance, &ident, self.snapshot)?;
+        self.findings.extend(found);
+        let database = Database::private(&self.server.url(name), self.profile)?;
+        match &self.snapshot.ddl {
+            Some(ddl) => {
+                let mut session = database.open_runner()?;
+                self.findings.extend(load_schema(&mut session, ddl)?);
+            }
+            None => self.migrate(&database, applied)?,
+        }
+        Ok(database)
+    }
+
+    /// Makes a database with the schema of another, to which nobody may be connected.
+    pub fn copy(&self, from: &str, name: &str) -> Result<Database> {
+        let ident = |name| Ident::new(name).map_err(Error::usage);
+        server::copy_database(&mut self.maintenance()?, &ident(from)?, &ident(name)?)?;
+        Database::private(&self.server.url(name), self.profile)
+    }
+
+    /// Applies migrations as `pgtune migrate` does.
+    pub fn migrate(&self, database: &Database, migrations: &[Migration]) -> Result<()> {
+        let open = || database.open_runner();
+        let sessions = vec![open()?];
+        let mut crew = Crew {
+            sessions,
+            lock: None,
+            watcher: None,
+            archive: None,
+            open: &open,
+            stopped: self.stopped,
+        };
+        let aim = Aim {
+            migrations,
+            history_table: &database.history_table,
+            history_width: self.profile.migrations.history_version,
+            limits: &self.profile.limits,
+        };
+        converge(&aim, &mut crew, None, &mut |_| {}).map(drop)
+    }
+
+    /// Makes the planner see what the snapshot says, and opens a session that plans as there.
+    pub fn imitate(&self, database: &Database) -> Result<(Session, Facts)> {
+        let mut session = database.open_runner()?;
+        imitate(&mut session, self.snapshot)?;
+        for (name, value) in &self.snapshot.settings {
+            server::set_for_database(&mut session, name, value)?;
+        }
+        drop(session);
+        let mut session = database.open()?;
+        let facts = server::look(&mut session, &database.history_table)?;
+        Ok((session, facts))
+    }
+
+    fn maintenance(&self) -> Result<Session> {
+        Database::private(&self.server.url("postgres"), self.profile)?.open()
+    }
+}

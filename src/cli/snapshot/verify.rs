@@ -1,0 +1,111 @@
+//! `pgtune snapshot verify`: how faithful a snapshot is, query by query.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use crate::cli::context::Context;
+use crate::cli::database::Database;
+use crate::cli::interrupt;
+use crate::cli::plan::take::{Side, Terms, take_all};
+use crate::cli::plan::workload::WorkloadArgs;
+use crate::cli::shadow::Shadow;
+use crate::error::{Error, Kind, Result};
+use crate::model::units::Millis;
+use crate::pg::server;
+use crate::query_plan::captures::{Captured, Captures};
+use crate::query_plan::verdict::Mode;
+use crate::report::{Report, Table};
+
+use super::file;
+
+/// Compare plans of the database with those that a snapshot of it foretells
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file
+    #[arg(value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// The folder of the server programs
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pg_bin: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    let snapshot = file::read(&args.file)?;
+    let profile = context.profile();
+    let queries = WorkloadArgs::default().of_profile(context)?;
+    let database = Database::of(context)?;
+    let mut real = database.open()?;
+    let facts = server::look(&mut real, &database.history_table)?;
+    let stopped = interrupt::listen()?;
+    let mut shadow =
+        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let imitated = shadow.create("before", &[])?;
+    let (mut session, shadow_facts) = shadow.imitate(&imitated)?;
+    let mut sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
+    let lock_timeout = profile.limits.lock_budget;
+    let terms = Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout };
+    let taken = take_all(&mut sides, &queries, &terms, None, |_, _| {})?;
+    let [there, here] = <[Captures; 2]>::try_from(taken)
+        .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
+    context.show(&report(&there, &here).findings(shadow.findings))
+}
+
+/// How faithful a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fidelity {
+    /// The same plan at the same cost, with the same rows.
+    Exact,
+    /// The same plan.
+    SameShape,
+    /// Another plan, or none.
+    Different,
+}
+
+fn report(there: &Captures, here: &Captures) -> Report {
+    let header = ["query", "fidelity", "cost there", "here", "rows there", "here"];
+    let mut table = Table::new("", &header).right_aligned(&[2, 3, 4, 5]);
+    let (mut exact, mut same, mut all) = (0, 0, 0);
+    for one in &there.queries {
+        let other = here.of(one);
+        let fidelity = other.map_or(Fidelity::Different, |other| fidelity(one, other));
+        all += 1;
+        exact += usize::from(fidelity == Fidelity::Exact);
+        same += usize::from(fidelity != Fidelity::Different);
+        table.rows.push(row(one, other, fidelity));
+    }
+    let title = format!("{same} of {all} plans have the same shape, {exact} are exact");
+    Report::new(&title).table(table)
+}
+
+fn fidelity(there: &Captured, here: &Captured) -> Fidelity {
+    let (Some(there), Some(here)) = (there.capture(), here.capture()) else {
+        return Fidelity::Different;
+    };
+    let near = |a: f64, b: f64| (a - b).abs() <= 0.005 * a.abs().max(1.0);
+    if there.plan.digest() != here.plan.digest() {
+        Fidelity::Different
+    } else if near(there.plan.cost(), here.plan.cost()) && near(there.plan.rows(), here.plan.rows())
+    {
+        Fidelity::Exact
+    } else {
+        Fidelity::SameShape
+    }
+}
+
+fn row(there: &Captured, here: Option<&Captured>, fidelity: Fidelity) -> Vec<String> {
+    let figures = |one: Option<&Captured>| {
+        let plan = one.and_then(Captured::capture).map(|capture| &capture.plan);
+        plan.map_or_else(Default::default, |plan| {
+            (format!("{:.2}", plan.cost()), format!("{:.0}", plan.rows()))
+        })
+    };
+    let ((cost, rows), (cost_here, rows_here)) = (figures(Some(there)), figures(here));
+    let told = match fidelity {
+        Fidelity::Exact => "exact",
+        Fidelity::SameShape => "same shape",
+        Fidelity::Different => "different",
+    };
+    vec![there.label(), told.to_string(), cost, cost_here, rows, rows_here]
+}

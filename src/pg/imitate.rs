@@ -1,0 +1,407 @@
+//! Makes an empty database look to the planner like the one that a snapshot was taken of: files of
+//! the right length without blocks, trees of the right height without entries, statistics. SQL
+//! alone; needs a superuser on a server that is to be thrown away.
+//!
+//! How large a relation is the planner asks the file system (`RelationGetNumberOfBlocks`); a page of
+//! zeros is a valid empty page, and what was never written takes no room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use postgres::Row;
+use postgres::types::Type;
+use serde::Serialize;
+
+use super::failure::{Failure, Verdict};
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::ident::{Ident, QualifiedName, literal};
+use crate::model::snapshot::{ColumnSample, ColumnStatistics, RelationSize, Snapshot};
+use crate::model::tree::{Key, btree_height};
+use crate::sql::split::split;
+
+/// Bytes of a page; a server with others is refused.
+const BLOCK: u64 = 8_192;
+/// Pages of a segment, a file of 1 GB.
+const SEGMENT_PAGES: u64 = 131_072;
+/// The trees of today's largest tables have five levels.
+const HEIGHT_MAX: u32 = 9;
+
+/// Makes the schema of a dump. Roles that it names are made without rights of their own; what cannot
+/// be made, as an extension that is not there, is a finding, and the rest goes on.
+pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
+    let is_sql = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+    let ddl: String = ddl.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n");
+    let pieces = split(&ddl).map_err(|error| {
+        Error::new(Kind::Database, format!("cannot read the schema: {}", error.message))
+    })?;
+    let mut findings = Vec::new();
+    for piece in pieces {
+        let Err(failure) = run_with_roles(session, piece.text) else { continue };
+        if failure.verdict() == Verdict::Gone {
+            return Err(failure.explain("cannot make the schema"));
+        }
+        // Newer programs set what older servers do not know.
+        if piece.text.starts_with("SET ") || piece.text.starts_with("SELECT pg_catalog.set_config")
+        {
+            continue;
+        }
+        let subject: String =
+            piece.text.lines().next().unwrap_or_default().chars().take(80).collect();
+        findings.push(
+            Finding::new("shadow-schema", Severity::Warning, subject, failure.message)
+                .help("plans of queries that need it cannot be foretold"),
+        );
+    }
+    session.forget_settings();
+    Ok(findings)
+}
+
+/// Runs a statement, and once more for each role that it lacks.
+fn run_with_roles(session: &mut Session, sql: &str) -> std::result::Result<(), Failure> {
+    const ROLES_MAX: usize = 20;
+    let mut outcome = session.run(sql);
+    for _ in 0..ROLES_MAX {
+        let Err(failure) = &outcome else { return Ok(()) };
+        let role = failure.message.strip_prefix("role \"");
+        let Some(role) = role.and_then(|rest| rest.strip_suffix("\" does not exist")) else {
+            break;
+        };
+        let Ok(role) = Ident::new(role) else { break };
+        session.run(&format!("CREATE ROLE {role}"))?;
+        outcome = session.run(sql);
+    }
+    outcome
+}
+
+/// Makes the planner see what the snapshot says. The tables must be empty, and nothing may have
+/// been planned since the last call but one that made other sizes.
+pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
+    let explain = |failure: Failure| failure.explain("cannot prepare the shadow");
+    if u64::from(snapshot.server.block_size) != BLOCK {
+        let size = snapshot.server.block_size;
+        return Err(Error::new(
+            Kind::Database,
+            format!("the pages have {size} bytes, not {BLOCK}"),
+        )
+        .hint("only servers with pages of 8 kB can be imitated"));
+    }
+    let relations = with_heights(session, snapshot)?;
+    extend_files(session, &relations)?;
+    write_sizes(session, &relations).map_err(explain)?;
+    write_statistics(session, &snapshot.columns).map_err(explain)
+}
+
+/// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
+/// make likely.
+fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<RelationSize>> {
+    let rows = session.each(include_str!("sql/imitate_trees.sql"), &[], |row| {
+        let name = qualified(row, 0)?;
+        let table = qualified(row, 2)?;
+        let columns: Vec<String> = row.get(4);
+        let lengths: Vec<i32> = row.get(5);
+        let are_expressions: Vec<bool> = row.get(6);
+        Ok((name, table, columns, lengths, are_expressions))
+    });
+    let rows = rows.map_err(|failure| failure.explain("cannot read the shadow's indexes"))?;
+    let known = Known::of(snapshot);
+    let mut keys = BTreeMap::new();
+    for row in rows {
+        let (name, table, columns, lengths, are_expressions) = row?;
+        let each = columns.iter().zip(lengths).zip(are_expressions);
+        let of_index: Vec<Key> = each
+            .map(|((column, length), is_expression)| {
+                known.key(if is_expression { &name } else { &table }, column, length, &table)
+            })
+            .collect();
+        keys.insert(name, of_index);
+    }
+    let with_height = |one: &RelationSize| {
+        let estimated = keys.get(&one.name).map(|keys| btree_height(one.file_pages, keys));
+        RelationSize { tree_height: one.tree_height.or(estimated), ..one.clone() }
+    };
+    Ok(snapshot.relations.iter().map(with_height).collect())
+}
+
+/// A snapshot's statistics by column, and rows by table.
+struct Known<'a> {
+    columns: BTreeMap<(&'a QualifiedName, &'a str), &'a ColumnStatistics>,
+    tuples: BTreeMap<&'a QualifiedName, f64>,
+}
+
+impl<'a> Known<'a> {
+    fn of(snapshot: &'a Snapshot) -> Known<'a> {
+        let columns =
+            snapshot.columns.iter().map(|one| ((&one.relation, one.column.as_str()), one));
+        let tuples = snapshot.relations.iter().map(|one| (&one.name, one.tuples.max(0.0)));
+        Known { columns: columns.collect(), tuples: tuples.collect() }
+    }
+
+    /// What is known of a key column; `length` is its bytes where all values have as many.
+    fn key(&self, of: &QualifiedName, column: &str, length: i32, table: &QualifiedName) -> Key {
+        const UNKNOWN_WIDTH: f64 = 32.0;
+        let rows = self.tuples.get(table).copied().unwrap_or_default();
+        let known = self.columns.get(&(of, column));
+        let width = match u16::try_from(length) {
+            Ok(length) if length > 0 => f64::from(length),
+            Ok(_) | Err(_) => known.map_or(UNKNOWN_WIDTH, |known| f64::from(known.avg_width)),
+        };
+        let distinct = known.map_or(rows, |known| match f64::from(known.n_distinct) {
+            share if share < 0.0 => -share * rows,
+            count => count,
+        });
+        Key { width, distinct }
+    }
+}
+
+fn qualified(row: &Row, at: usize) -> Result<QualifiedName> {
+    let ident =
+        |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
+    Ok(QualifiedName::new(ident(at)?, ident(at + 1)?))
+}
+
+/// A relation's file.
+struct File {
+    name: QualifiedName,
+    path: String,
+    access_method: String,
+}
+
+/// Rebuilds all indexes, so that no page of theirs is in memory, and gives files their length.
+fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()> {
+    let explain = |failure: Failure| failure.explain("cannot extend the shadow's files");
+    let schemas: BTreeSet<&Ident> = relations.iter().map(|one| &one.name.schema).collect();
+    for schema in schemas {
+        session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
+    }
+    let files = session.each(include_str!("sql/imitate_files.sql"), &[], |row| {
+        Ok(File { name: qualified(row, 0)?, path: row.get(2), access_method: row.get(3) })
+    });
+    let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
+    let known: BTreeMap<&QualifiedName, &RelationSize> =
+        relations.iter().map(|one| (&one.name, one)).collect();
+    let lines = script(&files, &known);
+    let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let copy =
+        format!("COPY (SELECT unnest(ARRAY[{}]::text[])) TO PROGRAM 'sh -e'", lines.join(", "));
+    session.run(&copy).map_err(explain)
+}
+
+/// Commands for a shell in the data directory.
+fn script(files: &[File], known: &BTreeMap<&QualifiedName, &RelationSize>) -> Vec<String> {
+    let mut heights = BTreeSet::new();
+    let (mut trees, mut lengths) = (Vec::new(), Vec::new());
+    for file in files {
+        let Some(size) = known.get(&file.name) else { continue };
+        let mut pages = size.file_pages;
+        let path = &file.path;
+        if let (Some(height), "btree") = (size.tree_height, file.access_method.as_str()) {
+            let height = height.min(HEIGHT_MAX);
+            heights.insert(height);
+            trees.push(format!(
+                "dd if=pgtune_root_{height} of={path} bs=1 seek={META_ROOT} conv=notrunc 2>/dev/null"
+            ));
+            trees.push(format!(
+                "dd if=pgtune_tree_{height} of={path} bs={BLOCK} seek=1 conv=notrunc 2>/dev/null"
+            ));
+            pages = pages.max(u64::from(height) + 2);
+        }
+        lengths.extend(truncate(path, pages));
+    }
+    let mut lines = Vec::new();
+    for height in &heights {
+        let file = |name: &str, bytes: &[u8]| {
+            format!("echo {} | base64 -d > pgtune_{name}_{height}", BASE64.encode(bytes))
+        };
+        lines.push(file("root", &root(*height)));
+        lines.push(file("tree", &skeleton(*height)));
+    }
+    lines.extend(trees);
+    if !heights.is_empty() {
+        lines.push("rm -f pgtune_root_* pgtune_tree_*".to_string());
+    }
+    lines.extend(lengths);
+    lines
+}
+
+/// Gives a relation's files a length, one for each gigabyte.
+fn truncate(path: &str, pages: u64) -> Vec<String> {
+    let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
+    let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
+    let mut lines = Vec::new();
+    if full > 0 {
+        let names: Vec<String> = (0..full).map(name).collect();
+        lines.push(format!("truncate -s {} {}", SEGMENT_PAGES * BLOCK, names.join(" ")));
+    }
+    if rest > 0 {
+        lines.push(format!("truncate -s {} {}", rest * BLOCK, name(full)));
+    }
+    lines
+}
+
+/// Where `btm_root` is in the metapage: behind the page's header, `btm_magic` and `btm_version`.
+const META_ROOT: usize = 24 + 8;
+
+/// `btm_root`, `btm_level`, `btm_fastroot` and `btm_fastlevel` (`BTMetaPageData` in nbtree.h).
+fn root(height: u32) -> Vec<u8> {
+    [1, height, 1, height].iter().flat_map(|number: &u32| number.to_le_bytes()).collect()
+}
+
+/// An empty tree of that height from block 1 on: a page for each level, the inner ones with one
+/// downlink that stands for minus infinity, and at last an empty leaf.
+fn skeleton(height: u32) -> Vec<u8> {
+    const HEADER: usize = 24;
+    const SPECIAL: usize = BLOCK as usize - 16;
+    let mut pages = Vec::new();
+    for at in 0..=height {
+        let (level, block) = (height - at, at + 1);
+        let mut page = vec![0_u8; BLOCK as usize];
+        let (mut lower, mut upper) = (HEADER, SPECIAL);
+        if level > 0 {
+            // An item of 8 bytes, LP_NORMAL: its offset, flags and length (`ItemIdData`).
+            (lower, upper) = (HEADER + 4, SPECIAL - 8);
+            let item = upper as u32 | 1 << 15 | 8 << 17;
+            page[HEADER..HEADER + 4].copy_from_slice(&item.to_le_bytes());
+            // The block below, no attributes (INDEX_ALT_TID_MASK), 8 bytes.
+            let child = block + 1;
+            let tuple = [(child >> 16) as u16, (child & 0xFFFF) as u16, 0, 8 | 0x2000];
+            let bytes: Vec<u8> = tuple.iter().flat_map(|number| number.to_le_bytes()).collect();
+            page[upper..upper + 8].copy_from_slice(&bytes);
+        }
+        // PageHeaderData behind pd_lsn, pd_checksum and pd_flags.
+        for (place, number) in [(12, lower), (14, upper), (16, SPECIAL), (18, BLOCK as usize | 4)] {
+            page[place..place + 2].copy_from_slice(&(number as u16).to_le_bytes());
+        }
+        // BTPageOpaqueData: no neighbours, the level, BTP_LEAF and BTP_ROOT.
+        let flags = u16::from(level == 0) | u16::from(at == 0) << 1;
+        page[SPECIAL + 8..SPECIAL + 12].copy_from_slice(&level.to_le_bytes());
+        page[SPECIAL + 12..SPECIAL + 14].copy_from_slice(&flags.to_le_bytes());
+        pages.extend(page);
+    }
+    pages
+}
+
+/// What pg_class shall say of a relation.
+#[derive(Serialize)]
+struct ClassRow {
+    name: String,
+    pages: i64,
+    tuples: f64,
+    all_visible_pages: i64,
+}
+
+fn write_sizes(
+    session: &mut Session,
+    relations: &[RelationSize],
+) -> std::result::Result<(), Failure> {
+    let rows: Vec<ClassRow> = relations
+        .iter()
+        .map(|one| ClassRow {
+            name: one.name.to_string(),
+            pages: one.pages,
+            tuples: one.tuples,
+            all_visible_pages: one.all_visible_pages,
+        })
+        .collect();
+    let json = serde_json::to_string(&rows).unwrap_or_default();
+    session.query(include_str!("sql/imitate_sizes.sql"), &[(&json, Type::TEXT)]).map(drop)
+}
+
+fn write_statistics(
+    session: &mut Session,
+    columns: &[ColumnStatistics],
+) -> std::result::Result<(), Failure> {
+    session.run("DELETE FROM pg_statistic WHERE starelid >= 16384")?;
+    let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
+    let json = serde_json::to_string(&rows).unwrap_or_default();
+    session.query(include_str!("sql/imitate_statistics.sql"), &[(&json, Type::TEXT)]).map(drop)
+}
+
+/// A column's row of pg_statistic.
+fn statistic(column: &ColumnStatistics) -> serde_json::Value {
+    let mut row = serde_json::json!({
+        "relation": column.relation.to_string(),
+        "attname": column.column.as_str(),
+        "inherited": column.inherited,
+        "null_frac": column.null_frac,
+        "avg_width": column.avg_width,
+        "n_distinct": column.n_distinct,
+    });
+    let slots = slots(column);
+    for at in 0..5 {
+        let (kind, numbers, values) = slots.get(at).cloned().unwrap_or_default();
+        row[format!("k{}", at + 1)] = kind.into();
+        row[format!("n{}", at + 1)] = numbers.into();
+        row[format!("v{}", at + 1)] = values.into();
+    }
+    row
+}
+
+/// A slot: its kind, its numbers and its values as array literals.
+type Slot = (i16, Option<String>, Option<String>);
+
+fn slots(column: &ColumnStatistics) -> Vec<Slot> {
+    let nothing = ColumnSample::default();
+    let sample = column.values.as_ref().unwrap_or(&nothing);
+    let mut slots = Vec::new();
+    if !sample.most_common_vals.is_empty() {
+        let values = text_array(&sample.most_common_vals);
+        slots.push((1, Some(number_array(&column.most_common_freqs)), Some(values)));
+    }
+    if !sample.histogram_bounds.is_empty() {
+        slots.push((2, None, Some(text_array(&sample.histogram_bounds))));
+    }
+    if let Some(correlation) = column.correlation {
+        slots.push((3, Some(number_array(&[correlation])), None));
+    }
+    if !sample.most_common_elems.is_empty() {
+        let values = text_array(&sample.most_common_elems);
+        slots.push((4, Some(number_array(&sample.most_common_elem_freqs)), Some(values)));
+    }
+    if !sample.elem_count_histogram.is_empty() {
+        slots.push((5, Some(number_array(&sample.elem_count_histogram)), None));
+    }
+    slots
+}
+
+fn number_array(numbers: &[f32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
+}
+
+/// An array of texts as `array_in` reads it.
+fn text_array(values: &[String]) -> String {
+    let mut text = "{".to_string();
+    for (at, value) in values.iter().enumerate() {
+        let separator = if at == 0 { "" } else { "," };
+        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = write!(text, "{separator}\"{escaped}\"");
+    }
+    text + "}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relation_of_gigabytes_has_a_file_for_each() {
+        assert_eq!(truncate("base/1/2", 3), ["truncate -s 24576 base/1/2"]);
+        let lines = truncate("base/1/2", 2 * SEGMENT_PAGES + 1);
+        let whole = "truncate -s 1073741824 base/1/2 base/1/2.1";
+        assert_eq!(lines, [whole, "truncate -s 8192 base/1/2.2"]);
+        assert!(truncate("base/1/2", 0).is_empty());
+    }
+
+    #[test]
+    fn arrays_of_texts_are_quoted() {
+        let values = ["a,b", "say \"x\"", "\\"].map(str::to_string);
+        assert_eq!(text_array(&values), r#"{"a,b","say \"x\"","\\"}"#);
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads what the planner knows of a database, as an ordinary role, one query for each kind of
+//! thing, and leaves nothing behind.
+
+use std::collections::BTreeMap;
+
+use chrono::{SecondsFormat, Utc};
+use postgres::Row;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::{Finding, Severity};
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::migration::History;
+use crate::model::snapshot::{
+    ColumnSample, ColumnStatistics, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
+};
+
+/// Longest wait for somebody's ACCESS EXCLUSIVE lock while sizes are read.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// Reads all but the statements that make the schema. One read-only transaction; no lock beyond
+/// ACCESS SHARE.
+///
+/// What the role may not read is told in [`Snapshot::unread`].
+pub fn snapshot(session: &mut Session, history: History) -> Result<Snapshot> {
+    let explain = |failure: Failure| failure.explain("cannot read what the planner knows");
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    session.run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).map_err(explain)?;
+    let read = read(session, history);
+    session.roll_back();
+    read.map_err(explain)?
+}
+
+fn read(session: &mut Session, history: History) -> std::result::Result<Result<Snapshot>, Failure> {
+    let rows = session.query(include_str!("sql/snapshot_server.sql"), &[])?;
+    let (server, settings) = match rows.first() {
+        Some(row) => server(row),
+        None => return Ok(Err(Error::new(Kind::Database, "the server said nothing"))),
+    };
+    let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
+    let mut columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], column)?;
+    let unread = session.each(include_str!("sql/snapshot_unread.sql"), &[], unread)?;
+    let together = || {
+        Ok(Snapshot {
+            schema_version: SCHEMA_VERSION,
+            taken_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+            server,
+            settings,
+            ddl: None,
+            history,
+            relations: relations.into_iter().collect::<Result<_>>()?,
+            columns: columns.drain(..).collect::<Result<_>>()?,
+            unread: unread.into_iter().collect::<Result<_>>()?,
+        })
+    };
+    Ok(together())
+}
+
+fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {
+    let unsigned = |at| u32::try_from(row.get::<_, i32>(at)).unwrap_or_default();
+    let facts = ServerFacts {
+        version_num: unsigned(0),
+        database: row.get(1),
+        encoding: row.get(2),
+        collate: row.get(3),
+        ctype: row.get(4),
+        block_size: unsigned(5),
+    };
+    let settings: Vec<String> = row.get(6);
+    let settings = settings.iter().filter_map(|setting| setting.split_once('='));
+    (facts, settings.map(|(name, value)| (name.to_string(), value.to_string())).collect())
+}
+
+fn relation(row: &Row) -> Result<RelationSize> {
+    let kind: &str = row.get(2);
+    Ok(RelationSize {
+        name: name(row)?,
+        kind: kind.chars().next().unwrap_or('r'),
+        file_pages: u64::try_from(row.get::<_, i64>(3)).unwrap_or_default(),
+        pages: row.get(4),
+        tuples: row.get(5),
+        all_visible_pages: row.get(6),
+        access_method: row.get(7),
+        tree_height: None,
+    })
+}
+
+fn column(row: &Row) -> Result<ColumnStatistics> {
+    let values = |at| row.get::<_, Option<Vec<String>>>(at).unwrap_or_default();
+    Ok(ColumnStatistics {
+        relation: name(row)?,
+        column: ident(row, 2)?,
+        inherited: row.get(3),
+        null_frac: row.get(4),
+        avg_width: row.get(5),
+        n_distinct: row.get(6),
+        correlation: row.get(7),
+        most_common_freqs: row.get(8),
+        values: Some(ColumnSample {
+            most_common_vals: values(9),
+            histogram_bounds: values(10),
+            most_common_elems: values(11),
+            most_common_elem_freqs: row.get(12),
+            elem_count_histogram: row.get(13),
+        }),
+    })
+}
+
+fn unread(row: &Row) -> Result<Finding> {
+    let (has_policies, kind): (bool, &str) = (row.get(2), row.get(3));
+    let (message, help) = match (has_policies, kind) {
+        (_, "i") => ("the statistics of its expression are shown to its owner only", ""),
+        (true, _) => (
+            "row-level security hides its statistics",
+            "take the snapshot as a role with BYPASSRLS",
+        ),
+        (false, _) => (
+            "the role may not read its statistics",
+            "GRANT SELECT on it, or pg_read_all_data, to the role",
+        ),
+    };
+    let subject = name(row)?.to_string();
+    Ok(Finding::new("statistics-unread", Severity::Warning, subject, message).help(help))
+}
+
+fn name(row: &Row) -> Result<QualifiedName> {
+    Ok(QualifiedName::new(ident(row, 0)?, ident(row, 1)?))
+}
+
+fn ident(row: &Row, at: usize) -> Result<Ident> {
+    Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e))
+}

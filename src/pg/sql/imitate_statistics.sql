@@ -1,0 +1,76 @@
+-- Writes down what ANALYZE found elsewhere, of the columns in the JSON $1. The five slots of a column
+-- are of the kinds of pg_statistic.h: 1 most common values, 2 histogram, 3 correlation, 4 most common
+-- elements, 5 histogram of their number. Their operators are those of the type's default b-tree class,
+-- as lookup_type_cache finds it.
+with recursive asked as (
+  select c.*, a.attrelid, a.attnum, a.atttypid, a.attcollation
+  from jsonb_to_recordset($1::text::jsonb) as c(
+    relation text, attname text, inherited bool, null_frac float4, avg_width int4,
+    n_distinct float4,
+    k1 int2, n1 text, v1 text, k2 int2, n2 text, v2 text, k3 int2, n3 text, v3 text,
+    k4 int2, n4 text, v4 text, k5 int2, n5 text, v5 text
+  )
+  join pg_attribute a on a.attrelid = to_regclass(c.relation) and a.attname = c.attname
+  where a.attnum > 0 and not a.attisdropped
+), based as (
+  select distinct atttypid as typid, atttypid as base from asked
+  union
+  select b.typid, t.typbasetype from based b join pg_type t on t.oid = b.base where t.typtype = 'd'
+), types as (
+  -- What a domain is over, and the elements of arrays.
+  select b.typid, t.oid as base,
+         case when t.typname = 'tsvector' then 'text'::regtype::oid else nullif(t.typelem, 0) end
+           as element
+  from based b join pg_type t on t.oid = b.base and t.typtype <> 'd'
+), sought as (
+  select base as typid from types
+  union
+  select element from types where element is not null
+), operators as (
+  select distinct on (s.typid) s.typid, eq.amopopr as eq, lt.amopopr as lt
+  from sought s
+  join pg_type t on t.oid = s.typid
+  join pg_opclass o on o.opcdefault and o.opcmethod = (select oid from pg_am where amname = 'btree')
+   and (
+     o.opcintype = t.oid
+     or o.opcintype = case
+       when t.typcategory = 'A' then 'anyarray'::regtype
+       when t.typtype = 'e' then 'anyenum'::regtype
+       when t.typtype = 'r' then 'anyrange'::regtype
+       when t.typtype = 'm' then 'anymultirange'::regtype
+       when t.typtype = 'c' then 'record'::regtype
+     end
+     or exists (
+       select from pg_cast
+       where (castsource, casttarget, castmethod, castcontext) = (t.oid, o.opcintype, 'b', 'i')
+     )
+   )
+  join pg_amop eq on (eq.amopfamily, eq.amoplefttype, eq.amoprighttype, eq.amopstrategy)
+    = (o.opcfamily, o.opcintype, o.opcintype, 3)
+  join pg_amop lt on (lt.amopfamily, lt.amoplefttype, lt.amoprighttype, lt.amopstrategy)
+    = (o.opcfamily, o.opcintype, o.opcintype, 1)
+  order by s.typid, o.opcintype = t.oid desc, o.oid
+)
+insert into pg_statistic
+select a.attrelid, a.attnum, a.inherited, a.null_frac, a.avg_width, a.n_distinct,
+       k1, k2, k3, k4, k5,
+       coalesce(case k1 when 1 then own.eq when 2 then own.lt when 3 then own.lt else of_element.eq end, 0),
+       coalesce(case k2 when 1 then own.eq when 2 then own.lt when 3 then own.lt else of_element.eq end, 0),
+       coalesce(case k3 when 1 then own.eq when 2 then own.lt when 3 then own.lt else of_element.eq end, 0),
+       coalesce(case k4 when 1 then own.eq when 2 then own.lt when 3 then own.lt else of_element.eq end, 0),
+       coalesce(case k5 when 1 then own.eq when 2 then own.lt when 3 then own.lt else of_element.eq end, 0),
+       case k1 when 0 then 0 else a.attcollation end,
+       case k2 when 0 then 0 else a.attcollation end,
+       case k3 when 0 then 0 else a.attcollation end,
+       case k4 when 0 then 0 else a.attcollation end,
+       case k5 when 0 then 0 else a.attcollation end,
+       n1::float4[], n2::float4[], n3::float4[], n4::float4[], n5::float4[],
+       array_in(v1::cstring, case k1 when 4 then t.element else a.atttypid end, -1),
+       array_in(v2::cstring, case k2 when 4 then t.element else a.atttypid end, -1),
+       array_in(v3::cstring, case k3 when 4 then t.element else a.atttypid end, -1),
+       array_in(v4::cstring, case k4 when 4 then t.element else a.atttypid end, -1),
+       array_in(v5::cstring, case k5 when 4 then t.element else a.atttypid end, -1)
+from asked a
+join types t on t.typid = a.atttypid
+left join operators own on own.typid = t.base
+left join operators of_element on of_element.typid = t.element

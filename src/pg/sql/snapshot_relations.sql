@@ -1,0 +1,16 @@
+-- How large tables and indexes are. The real size of a file is what the planner asks for; it takes
+-- ACCESS SHARE for a moment. Relations of extensions are made by these.
+select n.nspname::text, c.relname::text, c.relkind::text,
+       case when c.relkind in ('r', 'm', 'i') then
+         coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int8
+       else 0 end::int8,
+       c.relpages::int8, c.reltuples::float8, c.relallvisible::int8,
+       case when c.relkind in ('i', 'I') then a.amname::text else '' end
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_am a on a.oid = c.relam
+where c.relkind in ('r', 'm', 'i', 'p', 'I', 'f')
+  and c.relpersistence <> 't'
+  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+  and n.nspname !~ '^pg_temp_'
+order by 1, 2

@@ -1,0 +1,21 @@
+-- The database, and the planner's settings that are not the built-in defaults.
+select
+  current_setting('server_version_num')::int4,
+  current_database()::text,
+  pg_encoding_to_char(d.encoding)::text,
+  d.datcollate::text,
+  d.datctype::text,
+  current_setting('block_size')::int4,
+  (
+    select coalesce(array_agg(name || '=' || setting || coalesce(unit, '') order by name), '{}')
+      from (
+        select name, setting, case when unit in ('8kB', 'kB', 'MB', 'ms', 's', 'min') then unit end as unit
+          from pg_settings
+         where (category like 'Query Tuning%'
+             or name in ('work_mem', 'hash_mem_multiplier', 'effective_io_concurrency',
+                         'max_parallel_workers', 'max_parallel_workers_per_gather'))
+           and setting is distinct from boot_val
+      ) as changed
+  )
+from pg_database d
+where d.datname = current_database()

@@ -1,0 +1,99 @@
+//! The statements that make a database's schema, as `pg_dump` writes them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::binaries;
+use super::surroundings::Surroundings;
+use crate::error::{Error, Kind, Result};
+use crate::pg::connect::target::{Host, Target};
+
+/// What is of no use without rows, or on another server.
+const ARGUMENTS: [&str; 7] = [
+    "--schema-only",
+    "--no-password",
+    "--no-tablespaces",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-security-labels",
+    "--lock-wait-timeout=10s",
+];
+
+/// Finds a `pg_dump` that can read a server of this major version: in `explicit`, else on `PATH`,
+/// else in the usual folders. `None` where there is none.
+pub fn find(
+    explicit: Option<&Path>,
+    surroundings: &Surroundings,
+    major: u32,
+) -> Result<Option<PathBuf>> {
+    if let Some(program) = explicit {
+        return match version(program) {
+            Some(known) if known >= major => Ok(Some(program.to_path_buf())),
+            Some(known) => {
+                let message = format!("{} is of version {known}", program.display());
+                Err(Error::usage(message).hint(format!("the server needs at least {major}")))
+            }
+            None => Err(Error::usage(format!("{} is no pg_dump", program.display()))),
+        };
+    }
+    let mut programs = binaries::folders(surroundings).map(|folder| folder.join("pg_dump"));
+    Ok(programs.find(|program| version(program).is_some_and(|known| known >= major)))
+}
+
+/// "pg_dump (PostgreSQL) 17.2" is 17.
+fn version(program: &Path) -> Option<u32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let text = text.strip_prefix("pg_dump (PostgreSQL) ")?;
+    text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Runs `pg_dump`. It takes ACCESS SHARE on every table, and so needs a right on each.
+///
+/// Errors with what it said; the password travels in its environment only.
+pub fn schema(program: &Path, target: &Target, role: &str) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(ARGUMENTS).env("PGAPPNAME", "pgtune").stdin(Stdio::null());
+    if !role.is_empty() {
+        command.arg("--role").arg(role);
+    }
+    connect(&mut command, target);
+    let output = command
+        .output()
+        .map_err(|error| Error::system(format!("run {}", program.display()), error))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::new(Kind::Database, "pg_dump cannot read the schema")
+            .hint(said.trim().to_string()));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|error| Error::new(Kind::Database, "the schema is no UTF-8").caused_by(error))
+}
+
+/// Tells libpq where to go, in the variables that it reads.
+fn connect(command: &mut Command, target: &Target) {
+    for setting in &target.settings {
+        let variable = match setting.keyword {
+            "sslmode" => "PGSSLMODE",
+            "sslrootcert" => "PGSSLROOTCERT",
+            "sslcert" => "PGSSLCERT",
+            "sslkey" => "PGSSLKEY",
+            "options" => "PGOPTIONS",
+            "channel_binding" => "PGCHANNELBINDING",
+            "connect_timeout" => "PGCONNECT_TIMEOUT",
+            _ => continue,
+        };
+        command.env(variable, &setting.value);
+    }
+    command.env("PGUSER", &target.user).env("PGDATABASE", &target.database);
+    let Some(endpoint) = target.endpoints.first() else { return };
+    command.env("PGPORT", endpoint.port.to_string());
+    match &endpoint.host {
+        Host::Socket(folder) => command.env("PGHOST", folder),
+        Host::Tcp { name, .. } => command.env("PGHOST", name),
+    };
+    if let Some(password) = &endpoint.password {
+        command.env("PGPASSWORD", password.reveal());
+    }
+    command.env("PGCLIENTENCODING", "UTF8");
+}
