@@ -8,6 +8,7 @@ use crate::executor::Crew;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::Ident;
 use crate::model::snapshot::Snapshot;
+use crate::pg::foretell::foretold;
 use crate::pg::imitate::{imitate, load_schema};
 use crate::pg::server::{self, Server as Facts};
 use crate::pg::session::Session;
@@ -110,8 +111,23 @@ impl<'a> Shadow<'a> {
 
     /// Makes the planner see what the snapshot says, and opens a session that plans as there.
     pub fn imitate(&self, database: &Database) -> Result<(Session, Facts)> {
+        self.imitate_as(database, self.snapshot)
+    }
+
+    /// The same of a database that migrations have changed since it was copied from `before`, which
+    /// has to plan as the snapshot says.
+    pub fn imitate_after(
+        &self,
+        before: &mut Session,
+        database: &Database,
+    ) -> Result<(Session, Facts)> {
+        let foretold = foretold(before, &mut database.open()?, self.snapshot)?;
+        self.imitate_as(database, &foretold)
+    }
+
+    fn imitate_as(&self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
         let mut session = database.open_runner()?;
-        imitate(&mut session, self.snapshot)?;
+        imitate(&mut session, snapshot)?;
         for (name, value) in &self.snapshot.settings {
             server::set_for_database(&mut session, name, value)?;
         }

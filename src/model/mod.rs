@@ -9,6 +9,7 @@ pub mod finding;
 pub mod foreign;
 pub mod gate;
 pub mod ident;
+pub mod index_size;
 pub mod ledger;
 pub mod lock;
 pub mod migration;

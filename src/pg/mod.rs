@@ -8,6 +8,7 @@ pub mod default_rows;
 pub mod explain;
 pub mod failure;
 pub mod foreign;
+pub mod foretell;
 pub mod imitate;
 pub mod load;
 pub mod partitions;

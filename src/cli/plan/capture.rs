@@ -1,6 +1,6 @@
 //! `pgtune plan capture`: the plans of the application's queries at this moment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
@@ -55,12 +55,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let captures = now(context, &args.workload, args.mode, args.timeout, None)?;
-    if let Some(path) = &args.save {
-        let text = serde_json::to_string(&captures).expect("plans fit into JSON");
-        std::fs::write(path, text + "\n")
-            .map_err(|error| Error::system(format!("write {}", path.display()), error))?;
-        context.ui.status(&format!("written  {}", path.display()));
-    }
+    save(context, args.save.as_deref(), &captures)?;
     context.show(&shown::captures(&captures, args.tree))?;
     let failed = captures.queries.iter().filter(|one| one.capture().is_none()).count();
     match failed {
@@ -70,6 +65,16 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             Err(Error::new(Kind::Answer, message))
         }
     }
+}
+
+/// Writes plans into a file, where one is named.
+pub fn save(context: &Context, path: Option<&Path>, captures: &Captures) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string(captures).expect("plans fit into JSON");
+    std::fs::write(path, text + "\n")
+        .map_err(|error| Error::system(format!("write {}", path.display()), error))?;
+    context.ui.status(&format!("written  {}", path.display()));
+    Ok(())
 }
 
 /// The plans of the database at this moment; to be compared with `known`, with the values that were

@@ -21,6 +21,7 @@ use crate::planner::verify::verify;
 use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::query_plan::verdict::Mode;
 
+use super::capture::save;
 use super::diff::blocking;
 
 /// Foretell plans from a snapshot: as they are, and after the pending migrations
@@ -42,6 +43,9 @@ pub struct Args {
     /// Show the whole plans
     #[arg(long)]
     tree: bool,
+    /// Write the plans that are foretold into a file, for `plan diff`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    save: Option<PathBuf>,
     /// The folder of the server programs
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pg_bin: Option<PathBuf>,
@@ -65,16 +69,19 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         let (mut session, facts) = shadow.imitate(&before)?;
         let side = Side::new(&mut session, &facts);
         let captures = take(side, &queries, &TERMS, None, |_, _| {})?;
+        save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
         return context.show(&report);
     }
     let after = shadow.copy("before", "after")?;
     shadow.migrate(&after, &pending)?;
-    let ((mut first, facts), (mut second, _)) = (shadow.imitate(&before)?, shadow.imitate(&after)?);
+    let (mut first, facts) = shadow.imitate(&before)?;
+    let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let taken = take_all(&mut sides, &queries, &TERMS, None, |_, _| {})?;
     let [before, after] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
+    save(context, args.save.as_deref(), &after)?;
     show(context, &before, &after, &shadow)
 }
 

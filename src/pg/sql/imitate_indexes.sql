@@ -1,0 +1,18 @@
+-- All indexes with what decides about their size: their definition, the table below, the
+-- expressions of their columns, and what they are told to be like.
+select n.nspname::text, c.relname::text, c.relkind::text, tn.nspname::text, t.relname::text,
+       a.amname::text, i.indisunique, i.indnatts > i.indnkeyatts,
+       array(
+         select pg_get_indexdef(c.oid, at, true) from generate_series(1, i.indnatts) as at order by at
+       ),
+       i.indnkeyatts::int4,
+       pg_get_expr(i.indpred, i.indrelid),
+       coalesce(c.reloptions, '{}')::text[],
+       pg_get_indexdef(c.oid)
+from pg_index i
+join pg_class c on c.oid = i.indexrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_class t on t.oid = i.indrelid
+join pg_namespace tn on tn.oid = t.relnamespace
+join pg_am a on a.oid = c.relam
+where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
