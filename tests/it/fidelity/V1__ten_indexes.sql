@@ -1,0 +1,14 @@
+create index on customers (segment, created_at);
+create index on customers (score) where is_active;
+create index on customers using hash (email);
+create index on products (supplier_id);
+create index on products using gin (attributes);
+create index on orders (status, placed_at);
+create index on orders (total);
+create index on payments (method, paid_at);
+create index on payments using brin (paid_at);
+create index on visits (customer_id, at);
+create index on visits (path) include (duration_ms);
+create index on reviews (customer_id);
+create index on stock (region_id) where amount = 0;
+create index on order_items (price);
