@@ -10,6 +10,7 @@ mod diff;
 mod history;
 mod refusal;
 mod rivals;
+pub mod server_statements;
 pub mod shown;
 mod sides;
 pub mod take;

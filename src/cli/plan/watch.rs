@@ -245,8 +245,7 @@ fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
         };
         let dropped = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
         let dropped: Vec<Vec<Ident>> = dropped.flat_map(dropped_indexes).collect();
-        let name: Vec<String> = dropped.last()?.iter().map(ToString::to_string).collect();
-        definition(session, &name.join(".")).map(|sql| format!("{sql};"))
+        definition(session, &dotted(dropped.last()?)).map(|sql| format!("{sql};"))
     })
 }
 
@@ -256,11 +255,21 @@ fn definition(session: &mut Session, index: &str) -> Option<String> {
 
 /// Whether statements of the user's drop an index: of which table, only the server knows.
 fn drops_indexes(stage: &Stage) -> bool {
-    stage.steps.iter().any(|step| {
-        let Action::RunStatements { statements, .. } = &step.action else { return false };
-        let parsed = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
-        parsed.flat_map(dropped_indexes).next().is_some()
-    })
+    !dropped_by(stage).is_empty()
+}
+
+/// The indexes that statements of the user's drop.
+fn dropped_by(stage: &Stage) -> Vec<Vec<Ident>> {
+    let texts = stage.steps.iter().filter_map(|step| {
+        let Action::RunStatements { statements, .. } = &step.action else { return None };
+        Some(statements)
+    });
+    let parsed = texts.flatten().filter_map(|one| sql::parse(&one.text).ok()).flatten();
+    parsed.flat_map(dropped_indexes).collect()
+}
+
+fn dotted(name: &[Ident]) -> String {
+    name.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
 }
 
 fn dropped_indexes(statement: Statement) -> Vec<Vec<Ident>> {
@@ -279,6 +288,15 @@ fn subject(stage: &Stage) -> String {
 /// The tables that a stage is about.
 fn touched(stage: &Stage) -> BTreeSet<QualifiedName> {
     stage.steps.iter().flat_map(|step| &step.locks).map(|lock| lock.table.clone()).collect()
+}
+
+/// The tables whose plans a stage may change, and the indexes that it drops, as written in SQL.
+pub fn changed_by(stage: &Stage) -> Vec<String> {
+    if !stage.steps.iter().any(|step| step.action.changes_plans()) {
+        return Vec::new();
+    }
+    let tables = touched(stage).into_iter().map(|table| table.to_string());
+    tables.chain(dropped_by(stage).into_iter().map(|index| dotted(&index))).collect()
 }
 
 /// Both sides of a comparison, to be written down.

@@ -8,9 +8,10 @@ use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::model::suggest::nearest;
 use crate::pg::session::Session;
-use crate::pg::statements::statements;
 use crate::profile::Query;
 use crate::profile::queries::parse_file;
+
+use super::server_statements::server_statements;
 
 /// Which queries.
 #[derive(Debug, Default, clap::Args)]
@@ -25,7 +26,7 @@ pub struct WorkloadArgs {
     #[arg(long = "file", short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
     /// The statements that the server spends 95 % of its time on (pg_stat_statements), instead of
-    /// the profile's queries; they have no values, and generic plans
+    /// the profile's queries; they have no values: generic plans
     #[arg(long, conflicts_with = "files")]
     statements: bool,
 }
@@ -40,13 +41,7 @@ impl WorkloadArgs {
     pub fn queries(&self, context: &Context, session: &mut Session) -> Result<Vec<Query>> {
         let mut all = Vec::new();
         if self.statements {
-            let statements = statements(session)?;
-            if statements.forgotten > 0 {
-                context
-                    .ui
-                    .warn("pg_stat_statements has forgotten some: raise pg_stat_statements.max");
-            }
-            all = statements.queries;
+            all = server_statements(context, session, &[])?.queries;
         }
         for file in &self.files {
             all.extend(read(file)?);
