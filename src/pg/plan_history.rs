@@ -20,9 +20,13 @@ pub struct Entry {
     pub set: i32,
     /// What became of its plan.
     pub verdict: String,
+    /// When: RFC 3339, UTC.
+    pub taken_at: String,
     /// The cost before and after; `None` without a plan.
     pub costs: [Option<f64>; 2],
-    /// The first digits of both digests.
+    /// The milliseconds before and after; `None` where it was not run.
+    pub times_ms: [Option<f64>; 2],
+    /// The first digits of both digests; empty without a plan.
     pub digests: [String; 2],
 }
 
@@ -48,6 +52,8 @@ pub fn entries(session: &mut Session, query: Option<&str>, limit: u32) -> Result
                 verdict: row.get(4),
                 costs: [row.get(5), row.get(6)],
                 digests: [row.get(7), row.get(8)],
+                taken_at: row.get(9),
+                times_ms: [row.get(10), row.get(11)],
             },
         )
         .map_err(explain)

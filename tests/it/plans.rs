@@ -228,6 +228,7 @@ fn migrate_looks_around_each_index_change() {
     assert_eq!(column(&queries, "query"), ["by_customer (1)", "by_customer (2)", "by_kind"]);
     let one = project.run(&["plan", "history", "by_kind", "--json"]);
     assert_eq!(rows(&one).len(), 1);
+    a_query_has_its_course(&project, &database);
     // What touches no query's table is not looked at, and writes nothing.
     let count = "select count(*) from pgtune_state.plan_history";
     let count = || -> i64 { database.connect().query_one(count, &[]).unwrap().get(0) };
@@ -235,6 +236,44 @@ fn migrate_looks_around_each_index_change() {
     project.migration("V2__other", "create table other (a int);\ncreate index on other (a);");
     project.migrate().expect(0, &[]);
     assert_eq!(count(), 6);
+}
+
+/// The points of `plan history by_customer`, which has two sets of values.
+fn a_query_has_its_course(project: &Project, database: &Database) {
+    let measured = "update pgtune_state.plan_history set time_ms = 2.5
+                    where parameters = 1 and moment = 'after'";
+    database.connect().batch_execute(measured).unwrap();
+    let said = project.run(&["plan", "history", "by_customer", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap();
+    let course = json["sections"].as_array().unwrap().iter().find(|one| one["kind"] == "course");
+    let course = course.unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(course["query"], "by_customer");
+    let sets = course["sets"].as_array().unwrap();
+    assert_eq!((sets.len(), &sets[0]["set"], &sets[1]["set"]), (2, &1.into(), &2.into()));
+    for (set, time) in sets.iter().zip([Value::from(2.5), Value::Null]) {
+        let points = set["points"].as_array().unwrap();
+        assert_eq!(points.len(), 1, "{said}");
+        let (before, after) = (&points[0]["before"], &points[0]["after"]);
+        assert!(before["cost"].as_f64() > after["cost"].as_f64(), "{said}");
+        assert_eq!((&before["time_ms"], &after["time_ms"]), (&Value::Null, &time));
+        assert_eq!(after["digest"].as_str().unwrap().len(), 8);
+        assert_eq!(
+            (&points[0]["plan_changed"], &points[0]["verdict"]),
+            (&true.into(), &"improved".into())
+        );
+        assert!(points[0]["change"].as_str().unwrap().contains("(customer)"), "{said}");
+        assert!(points[0]["taken_at"].as_str().unwrap().ends_with('Z'), "{said}");
+    }
+    let shown = project.run(&["plan", "history", "by_customer"]);
+    for text in
+        ["cost of by_customer after each change", "(2) V1__indexes", "2.5 ms, new plan", "│ before"]
+    {
+        assert!(shown.stdout.contains(text), "{text}: {shown}");
+    }
+    let marked = project.run(&["plan", "history", "by_customer", "--format", "markdown"]);
+    assert!(marked.stdout.contains("```\n(1) V1__indexes"), "{marked}");
+    let all = project.run(&["plan", "history"]);
+    assert!(!all.stdout.contains("after each change"), "{all}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub fn with_texts(report: Report, queries: &[Query]) -> Report {
         Section::Facts { .. }
         | Section::Findings { .. }
         | Section::PlanDiff { .. }
+        | Section::Course(_)
         | Section::Text { .. } => &[],
     });
     // A label is a name, and in brackets one of its sets of values.
