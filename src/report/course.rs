@@ -83,8 +83,8 @@ impl Course {
         Course { query, sets }
     }
 
-    /// A bar for each change: the cost after it, with a mark where it was before. All sets of values
-    /// have one axis. Nothing where no cost is known.
+    /// A bar for each change: the cost after it, with a mark where it was before. All sets of
+    /// values have one axis. Nothing where no cost is known.
     pub fn chart(&self) -> Chart {
         let points = self.sets.iter().flat_map(|set| &set.points);
         let costs: Vec<f64> =

@@ -14,6 +14,9 @@ use crate::runbook::Runbook;
 
 use super::watch::changed_by;
 
+/// How much of a statement's text is shown, in characters.
+const TEXT_MAX: usize = 500;
+
 /// The dearest statements of the server, and all about the tables or indexes of `touched`.
 pub fn server_statements(
     context: &Context,
@@ -58,7 +61,11 @@ pub fn with_texts(report: Report, queries: &[Query]) -> Report {
     let shown: BTreeSet<&str> = labels.filter(|name| name.starts_with(NAME_PREFIX)).collect();
     let mut table = Table::new("statements", &["statement", "calls", "text"]).right_aligned(&[1]);
     for query in queries.iter().filter(|query| shown.contains(query.name.as_str())) {
-        let text = query.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = query.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
         table.rows.push(vec![query.name.clone(), human_count(query.calls as u64), text]);
     }
     if table.rows.is_empty() { report } else { report.table(table) }
