@@ -270,3 +270,21 @@ proptest! {
         let _ = read(&whole[..cut], names);
     }
 }
+
+#[test]
+fn subplans_are_numbered_by_where_they_are_mentioned() {
+    let plan = |(first, second): (u32, u32)| {
+        let json = format!(
+            r#"[{{"Plan": {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "t", "Alias": "t",
+            "Filter": "((t.a = (SubPlan {first})) OR (t.b > (InitPlan {second}).col1))", "Plans": [
+            {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "u", "Alias": "u",
+              "Parent Relationship": "InitPlan", "Subplan Name": "InitPlan {second}"}},
+            {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "v", "Alias": "v",
+              "Parent Relationship": "SubPlan", "Subplan Name": "SubPlan {first}"}}]}}}}]"#
+        );
+        read(&json, &Names::default()).unwrap().text(Figures::Without)
+    };
+    let text = plan((7, 3));
+    assert_eq!(text, plan((1, 2)));
+    assert!(text.contains("(SubPlan 1)") && text.contains("InitPlan 2: Seq Scan on s.u"), "{text}");
+}
