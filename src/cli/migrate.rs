@@ -20,7 +20,7 @@ use super::context::Context;
 use super::converge::{Aim, converge, look_and_plan, refuse};
 use super::database::Database;
 use super::plan::server_statements;
-use super::plan::watch::PlanWatch;
+use super::plan::watch::{PlanWatch, Watching};
 use super::runner::{Runner, take_over};
 use super::{fault, folder};
 
@@ -52,6 +52,9 @@ pub struct Args {
     /// Stop where an index change makes the plan of one of the profile's queries worse
     #[arg(long)]
     gate: bool,
+    /// Run the queries around each index change, and roll them back, to compare what they took
+    #[arg(long)]
+    measure: bool,
     /// Look at the plans of the server's statements as well (pg_stat_statements): of those that it
     /// spends most of its time on, and of all about tables whose indexes change
     #[arg(long)]
@@ -98,9 +101,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         context.ui.confirm(&format!("Run it on {database}?"))?;
     }
     let begin = Instant::now();
+    let watching = Watching { gates: args.gate, measures: args.measure };
     let wait = args.wait.unwrap_or(profile.limits.runner_wait);
     let (applied, steps, plans) =
-        apply(context, &database, session, &aim, (&queries, args.gate), &planned, wait)?;
+        apply(context, &database, session, &aim, (&queries, watching), &planned, wait)?;
     if applied == 0 {
         return nothing_to_do(context, folder.files.len());
     }
@@ -178,7 +182,7 @@ fn apply(
     database: &Database,
     session: Session,
     aim: &Aim<'_>,
-    (queries, gate): (&[Query], bool),
+    (queries, watching): (&[Query], Watching),
     shown: &Planned,
     wait: Millis,
 ) -> Result<(usize, usize, Report)> {
@@ -207,7 +211,7 @@ fn apply(
     };
     let profile = context.profile();
     let terms = (&profile.gate, &profile.limits);
-    let mut plans = PlanWatch::new(queries, terms, gate, &before);
+    let mut plans = PlanWatch::new(queries, terms, watching, &before);
     let watched = (!queries.is_empty()).then_some(&mut plans);
     let converged = converge(aim, &mut crew, watched, &mut observe);
     let plans = plans.into_report();

@@ -18,6 +18,8 @@ pub struct Entry {
     pub query: String,
     /// Which of its sets of values; 0 where there is one.
     pub set: i32,
+    /// What the set shows, where it was chosen; else its number, or nothing where there is one.
+    pub set_label: String,
     /// What became of its plan.
     pub verdict: String,
     /// When: RFC 3339, UTC.
@@ -54,6 +56,11 @@ pub fn entries(session: &mut Session, query: Option<&str>, limit: u32) -> Result
                 digests: [row.get(7), row.get(8)],
                 taken_at: row.get(9),
                 times_ms: [row.get(10), row.get(11)],
+                set_label: match (row.get::<_, String>(12), row.get::<_, i32>(3)) {
+                    (name, 0) => name,
+                    (name, set) if name.is_empty() => set.to_string(),
+                    (name, _) => name,
+                },
             },
         )
         .map_err(explain)

@@ -27,6 +27,8 @@ pub struct Course {
 pub struct SetCourse {
     /// Which of several sets, from 1; 0 where there is one.
     pub set: i32,
+    /// What it is called: its number, or what it shows; empty where there is one.
+    pub label: String,
     /// One for each change, oldest first.
     pub points: Vec<Point>,
 }
@@ -74,12 +76,13 @@ impl Point {
 
 impl Course {
     /// The points of all sets of values, in their order, as one course each.
-    pub fn new(query: String, points: impl IntoIterator<Item = (i32, Point)>) -> Course {
-        let mut sets: BTreeMap<i32, Vec<Point>> = BTreeMap::new();
+    pub fn new(query: String, points: impl IntoIterator<Item = ((i32, String), Point)>) -> Course {
+        let mut sets: BTreeMap<(i32, String), Vec<Point>> = BTreeMap::new();
         for (set, point) in points {
             sets.entry(set).or_default().push(point);
         }
-        let sets = sets.into_iter().map(|(set, points)| SetCourse { set, points }).collect();
+        let sets = sets.into_iter();
+        let sets = sets.map(|((set, label), points)| SetCourse { set, label, points }).collect();
         Course { query, sets }
     }
 
@@ -91,7 +94,7 @@ impl Course {
             points.flat_map(|point| [point.before.cost, point.after.cost]).flatten().collect();
         let Some(axis) = Axis::of(&costs, LEAST_COST) else { return Chart::default() };
         let of_set = |set: &SetCourse| {
-            let bars = set.points.iter().map(|point| bar(set.set, point, &axis));
+            let bars = set.points.iter().map(|point| bar(&set.label, point, &axis));
             bars.collect::<Vec<_>>()
         };
         let scale = match axis {
@@ -108,7 +111,7 @@ impl Course {
     }
 }
 
-fn bar(set: i32, point: &Point, axis: &Axis) -> Bar {
+fn bar(set: &str, point: &Point, axis: &Axis) -> Bar {
     let Seen { cost, time_ms, digest } = &point.after;
     let mut figures = vec![cost.map_or_else(|| "no plan".to_string(), |cost| format!("{cost:.2}"))];
     figures.extend(time_ms.map(human_ms));
@@ -117,9 +120,9 @@ fn bar(set: i32, point: &Point, axis: &Axis) -> Bar {
     } else if cost.is_some() {
         figures.push("same plan".to_string());
     }
-    let number = if set > 0 { format!("({set}) ") } else { String::new() };
+    let set = if set.is_empty() { String::new() } else { format!("({set}) ") };
     Bar {
-        label: format!("{number}{}", shortened(&point.change)),
+        label: format!("{set}{}", shortened(&point.change)),
         ends: cost.map(|cost| axis.place(cost)).into_iter().collect(),
         mark: point.before.cost.map(|cost| axis.place(cost)),
         missed: false,
@@ -159,7 +162,14 @@ mod tests {
         let first = point(index, plan(1e4, Some(1500.0), "aaaa"), plan(10.0, Some(0.5), "bbbb"));
         let rise = point("V2__more", plan(10.0, None, "bbbb"), plan(100.0, None, "bbbb"));
         let lost = point(index, plan(1.0, None, "aaaa"), seen(None, None, ""));
-        Course::new("by_customer".to_string(), [(1, first), (2, lost), (1, rise)])
+        Course::new(
+            "by_customer".to_string(),
+            [
+                ((1, "common".to_string()), first),
+                ((2, "2".to_string()), lost),
+                ((1, "common".to_string()), rise),
+            ],
+        )
     }
 
     #[test]
@@ -175,10 +185,10 @@ mod tests {
             .map(|bar| (bar.label.as_str(), bar.ends.as_slice(), bar.mark, bar.figures.as_str()))
             .collect();
         let cut = "V1__index: build concurrentl…";
-        let (first, last) = (format!("(1) {cut}"), format!("(2) {cut}"));
+        let (first, last) = (format!("(common) {cut}"), format!("(2) {cut}"));
         let expected: [(&str, &[f64], Option<f64>, &str); 3] = [
             (&first, &[0.4], Some(1.0), "10.00, 0.5 ms, new plan bbbb"),
-            ("(1) V2__more", &[0.6], Some(0.4), "100.00, same plan"),
+            ("(common) V2__more", &[0.6], Some(0.4), "100.00, same plan"),
             (&last, &[], Some(0.2), "no plan"),
         ];
         assert_eq!(bars, expected);
@@ -188,7 +198,7 @@ mod tests {
     fn costs_that_are_near_each_other_have_even_steps() {
         let mut course = example();
         course.sets.truncate(1);
-        course.sets[0].set = 0;
+        course.sets[0].label.clear();
         course.sets[0].points.remove(0);
         course.sets[0].points[0].before.cost = Some(80.0);
         let chart = course.chart();

@@ -53,8 +53,8 @@ fn row(entry: &Entry, most: f64, is_timed: bool) -> Vec<String> {
     let both = |both: [Option<f64>; 2], text: fn(f64) -> String| {
         both.map(|one| one.map_or("none".to_string(), text)).join(" -> ")
     };
-    let query = match entry.set {
-        0 => entry.query.clone(),
+    let query = match entry.set_label.as_str() {
+        "" => entry.query.clone(),
         set => format!("{} ({set})", entry.query),
     };
     let age = std::time::Duration::from_secs_f64(entry.age_s.max(0.0));
@@ -79,8 +79,8 @@ fn course(query: String, entries: &[Entry]) -> Course {
             time_ms: entry.times_ms[side],
             digest: entry.digests[side].clone(),
         };
-        let Entry { taken_at, change, verdict, set, .. } = entry.clone();
-        (set, Point::new((taken_at, change, verdict), seen(0), seen(1)))
+        let Entry { taken_at, change, verdict, set, set_label, .. } = entry.clone();
+        ((set, set_label), Point::new((taken_at, change, verdict), seen(0), seen(1)))
     });
     Course::new(query, points)
 }
