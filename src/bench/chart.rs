@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::axis::Axis;
 use super::ingest::IngestOutcome;
 use super::outcome::{QueryOutcome, Verdict};
 use crate::model::units::{human_count, human_duration};
@@ -54,19 +55,10 @@ pub fn latencies(queries: &[QueryOutcome]) -> Chart {
     let ran = || queries.iter().filter(|query| query.latency.p50_ms > 0.0);
     let targets = queries.iter().map(|query| query.target_ms).filter(|ms| *ms > 0.0);
     let places = ran().flat_map(|query| [query.latency.p50_ms, query.latency.p99_ms]);
-    let exponents = places.chain(targets).map(|ms| ms.max(LEAST_MS).log10());
-    let (least, greatest) =
-        exponents.fold((f64::MAX, f64::MIN), |(a, b), place| (a.min(place), b.max(place)));
-    if least > greatest {
+    let Some(axis) = Axis::powers(places.chain(targets), LEAST_MS) else {
         return Chart::default();
-    }
-    // A bar begins a bit before its first place, so that it can be seen.
-    let (from, to) = ((least - 0.05).floor(), greatest.ceil().max((least - 0.05).floor() + 1.0));
-    let place = |ms: f64| ((ms.max(LEAST_MS).log10() - from) / (to - from)).clamp(0.0, 1.0);
-    let tick = |exponent: i32| {
-        let ms = 10_f64.powi(exponent);
-        Tick { at: (f64::from(exponent) - from) / (to - from), label: axis_ms(ms) }
     };
+    let place = |ms: f64| axis.place(ms);
     let bar = |query: &QueryOutcome| {
         let latency = &query.latency;
         let ends = match latency.p50_ms > 0.0 {
@@ -85,7 +77,7 @@ pub fn latencies(queries: &[QueryOutcome]) -> Chart {
         title: "latencies, on an axis of powers of ten".to_string(),
         parts: ["p50", "p95", "p99"].map(str::to_string).to_vec(),
         mark: "target".to_string(),
-        ticks: (from as i32..=to as i32).map(tick).collect(),
+        ticks: axis.ticks(axis_ms),
         bars: queries.iter().map(bar).collect(),
     }
 }
@@ -96,18 +88,13 @@ pub fn rates(ways: &[IngestOutcome]) -> Chart {
     let rate = |way: &IngestOutcome| way.free.rows_per_second;
     let offered = |way: &IngestOutcome| way.offered.as_ref()?.rows_per_second_offered;
     let rates = ways.iter().flat_map(|way| [Some(rate(way)), offered(way)]).flatten();
-    let greatest = rates.fold(0.0, f64::max);
-    if greatest <= 0.0 {
+    let Some(axis) = Axis::even(rates) else {
         return Chart::default();
-    }
-    let step = step_below(greatest / 4.0);
-    let end = (greatest / step).ceil() * step;
-    let ticks = (0..=(end / step).round() as u32).map(|number| f64::from(number) * step);
-    let tick = |rate: f64| Tick { at: rate / end, label: human_count(rate.round() as u64) };
+    };
     let bar = |way: &IngestOutcome| Bar {
         label: way.name.clone(),
-        ends: vec![rate(way) / end],
-        mark: offered(way).map(|offered| offered / end),
+        ends: vec![axis.place(rate(way))],
+        mark: offered(way).map(|offered| axis.place(offered)),
         missed: way.verdict == Verdict::Missed,
         figures: format!("{} a second", human_count(rate(way).round() as u64)),
     };
@@ -115,16 +102,9 @@ pub fn rates(ways: &[IngestOutcome]) -> Chart {
         title: "rows a second, as fast as it goes".to_string(),
         parts: vec!["rows a second".to_string()],
         mark: "rate offered before".to_string(),
-        ticks: ticks.map(tick).collect(),
+        ticks: axis.ticks(|rate| human_count(rate.round() as u64)),
         bars: ways.iter().map(bar).collect(),
     }
-}
-
-/// The greatest of 1, 2, 5, 10, 20, 50 … that is not greater.
-fn step_below(figure: f64) -> f64 {
-    let power = 10_f64.powf(figure.max(1.0).log10().floor());
-    let factor = [5.0, 2.0].into_iter().find(|factor| factor * power <= figure);
-    factor.unwrap_or(1.0) * power
 }
 
 /// "0.01 ms", "1 ms", "10 s".

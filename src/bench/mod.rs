@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub mod axis;
 pub mod chart;
 pub mod compare;
 pub mod footprint;

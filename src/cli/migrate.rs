@@ -11,7 +11,7 @@ use crate::pg::server;
 use crate::pg::session::Session;
 use crate::planner::verify::{MigrationFile, Strictness, verify};
 use crate::planner::{Migration, Planned, plan};
-use crate::profile::Profile;
+use crate::profile::{Profile, Query};
 use crate::report::Report;
 use crate::runbook::print;
 use crate::ui::progress;
@@ -19,7 +19,8 @@ use crate::ui::progress;
 use super::context::Context;
 use super::converge::{Aim, converge, look_and_plan, refuse};
 use super::database::Database;
-use super::plan::watch::PlanWatch;
+use super::plan::server_statements;
+use super::plan::watch::{PlanWatch, Watching};
 use super::runner::{Runner, take_over};
 use super::{fault, folder};
 
@@ -51,6 +52,13 @@ pub struct Args {
     /// Stop where an index change makes the plan of one of the profile's queries worse
     #[arg(long)]
     gate: bool,
+    /// Run the queries around each index change, and roll them back, to compare what they took
+    #[arg(long)]
+    measure: bool,
+    /// Look at the plans of the server's statements as well (pg_stat_statements): of those that it
+    /// spends most of its time on, and of all about tables whose indexes change
+    #[arg(long)]
+    statements: bool,
     /// How long to wait for another pgtune on the same database (default: limits.runner_wait)
     #[arg(long, value_name = "DURATION", value_parser = Millis::parse)]
     wait: Option<Millis>,
@@ -84,18 +92,24 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         return dry_run(context, &planned, args.sql);
     }
     refuse(&planned.findings)?;
+    let queries = match args.statements {
+        true => server_statements::watched(context, &mut session, &planned.runbook)?,
+        false => profile.queries.clone(),
+    };
     context.ui.status(&print::overview(&planned.runbook));
     if !args.yes {
         context.ui.confirm(&format!("Run it on {database}?"))?;
     }
     let begin = Instant::now();
+    let watching = Watching { gates: args.gate, measures: args.measure };
     let wait = args.wait.unwrap_or(profile.limits.runner_wait);
     let (applied, steps, plans) =
-        apply(context, &database, session, (&aim, args.gate), &planned, wait)?;
+        apply(context, &database, session, &aim, (&queries, watching), &planned, wait)?;
     if applied == 0 {
         return nothing_to_do(context, folder.files.len());
     }
     let elapsed = human_duration(begin.elapsed());
+    let plans = server_statements::with_texts(plans, &queries);
     report(context, &pending, (applied, steps), &elapsed, plans)
 }
 
@@ -167,7 +181,8 @@ fn apply(
     context: &Context,
     database: &Database,
     session: Session,
-    (aim, gate): (&Aim<'_>, bool),
+    aim: &Aim<'_>,
+    (queries, watching): (&[Query], Watching),
     shown: &Planned,
     wait: Millis,
 ) -> Result<(usize, usize, Report)> {
@@ -196,15 +211,15 @@ fn apply(
     };
     let profile = context.profile();
     let terms = (&profile.gate, &profile.limits);
-    let mut plans = PlanWatch::new(&profile.queries, terms, gate, &before);
-    let watched = (!profile.queries.is_empty()).then_some(&mut plans);
+    let mut plans = PlanWatch::new(queries, terms, watching, &before);
+    let watched = (!queries.is_empty()).then_some(&mut plans);
     let converged = converge(aim, &mut crew, watched, &mut observe);
     let plans = plans.into_report();
     let steps = match converged {
         Ok(steps) => steps,
         Err(error) => {
             // What the gate says is about these.
-            context.show(&plans)?;
+            context.show(&server_statements::with_texts(plans, queries))?;
             return Err(error);
         }
     };

@@ -18,11 +18,17 @@ pub struct Entry {
     pub query: String,
     /// Which of its sets of values; 0 where there is one.
     pub set: i32,
+    /// What the set shows, where it was chosen; else its number, or nothing where there is one.
+    pub set_label: String,
     /// What became of its plan.
     pub verdict: String,
+    /// When: RFC 3339, UTC.
+    pub taken_at: String,
     /// The cost before and after; `None` without a plan.
     pub costs: [Option<f64>; 2],
-    /// The first digits of both digests.
+    /// The milliseconds before and after; `None` where it was not run.
+    pub times_ms: [Option<f64>; 2],
+    /// The first digits of both digests; empty without a plan.
     pub digests: [String; 2],
 }
 
@@ -48,6 +54,13 @@ pub fn entries(session: &mut Session, query: Option<&str>, limit: u32) -> Result
                 verdict: row.get(4),
                 costs: [row.get(5), row.get(6)],
                 digests: [row.get(7), row.get(8)],
+                taken_at: row.get(9),
+                times_ms: [row.get(10), row.get(11)],
+                set_label: match (row.get::<_, String>(12), row.get::<_, i32>(3)) {
+                    (name, 0) => name,
+                    (name, set) if name.is_empty() => set.to_string(),
+                    (name, _) => name,
+                },
             },
         )
         .map_err(explain)

@@ -75,7 +75,7 @@ impl Captured {
     }
 
     /// "2", "rare"; nothing where there is one set.
-    fn set_label(&self) -> String {
+    pub fn set_label(&self) -> String {
         match (&self.chosen, self.set) {
             (Some(chosen), _) => chosen.name.clone(),
             (None, 0) => String::new(),
@@ -93,12 +93,29 @@ impl Captured {
 }
 
 impl Captures {
-    /// Whether any plan reads one of these tables, or the partitioned table above one.
-    pub fn read_any(&self, tables: &BTreeSet<QualifiedName>) -> bool {
+    /// The queries whose plans read one of these tables, or the partitioned table above one.
+    pub fn readers(&self, tables: &BTreeSet<QualifiedName>) -> BTreeSet<&str> {
         let names: BTreeSet<String> =
             tables.iter().map(|table| self.roots.get(table).unwrap_or(table).to_string()).collect();
-        let plans = self.queries.iter().filter_map(Captured::capture);
-        plans.flat_map(|capture| capture.plan.relations.keys()).any(|name| names.contains(name))
+        let reads = |one: &&Captured| {
+            let relations = one.capture().map(|capture| &capture.plan.relations);
+            relations.is_some_and(|read| read.keys().any(|name| names.contains(name)))
+        };
+        self.queries.iter().filter(reads).map(|one| one.query.as_str()).collect()
+    }
+
+    /// The queries that have no plan with some set of values.
+    pub fn without_plan(&self) -> BTreeSet<&str> {
+        let without = self.queries.iter().filter(|one| one.capture().is_none());
+        without.map(|one| one.query.as_str()).collect()
+    }
+
+    /// Adds what `earlier` has of queries that were not looked at again.
+    pub fn complete_with(&mut self, earlier: &Captures) {
+        let missing: Vec<Captured> =
+            earlier.queries.iter().filter(|one| self.of(one).is_none()).cloned().collect();
+        self.queries.extend(missing);
+        self.roots.extend(earlier.roots.clone());
     }
 
     /// Leaves out that a setting of the planner is another one, where that is what is compared.

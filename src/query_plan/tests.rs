@@ -275,7 +275,8 @@ proptest! {
 fn subplans_are_numbered_by_where_they_are_mentioned() {
     let plan = |(first, second): (u32, u32)| {
         let json = format!(
-            r#"[{{"Plan": {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "t", "Alias": "t",
+            r#"[{{"Plan": {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "t",
+            "Alias": "t",
             "Filter": "((t.a = (SubPlan {first})) OR (t.b > (InitPlan {second}).col1))", "Plans": [
             {{"Node Type": "Seq Scan", "Schema": "s", "Relation Name": "u", "Alias": "u",
               "Parent Relationship": "InitPlan", "Subplan Name": "InitPlan {second}"}},

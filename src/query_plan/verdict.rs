@@ -97,6 +97,16 @@ pub enum Mode {
     Analyze,
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Estimate => "estimate",
+            Mode::Generic => "generic",
+            Mode::Analyze => "analyze",
+        })
+    }
+}
+
 /// A verdict with its reasons and what it was measured by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
@@ -243,9 +253,7 @@ const CAUSES_MAX: usize = 8;
 fn circumstances(b: &Capture, a: &Capture) -> Vec<String> {
     let mut differ = Vec::new();
     if b.mode != a.mode {
-        differ.push(
-            format!("captured in another way: {:?}, then {:?}", b.mode, a.mode).to_lowercase(),
-        );
+        differ.push(format!("captured in another way: {}, then {}", b.mode, a.mode));
     }
     if b.server_major != a.server_major {
         let (before, after) = (b.server_major, a.server_major);

@@ -1,6 +1,7 @@
 //! A report as Markdown, for comments on changes: tables as GitHub and GitLab show them, plans as
 //! diffs.
 
+use super::chart::draw;
 use super::{Report, Section, Table};
 use crate::model::finding::{Finding, Severity};
 use crate::query_plan::{Kept, Line};
@@ -24,6 +25,13 @@ fn section(section: &Section) -> String {
         Section::PlanDiff { title, lines } => {
             let lines: String = lines.iter().map(plan_line).collect();
             folded(title, &block("diff", &lines))
+        }
+        Section::Course(course) => {
+            let chart = course.chart();
+            match draw(&chart) {
+                drawn if drawn.is_empty() => String::new(),
+                drawn => heading(&chart.title) + &block("", &drawn),
+            }
         }
         Section::Text { title, body } if body.is_empty() => {
             heading(title).trim_end().to_string() + "\n"

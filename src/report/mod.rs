@@ -7,7 +7,10 @@ use serde::{Serialize, Serializer};
 use crate::model::finding::Finding;
 use crate::query_plan::Line;
 
+use self::course::Course;
+
 pub mod chart;
+pub mod course;
 pub mod json;
 pub mod markdown;
 pub mod metrics;
@@ -51,6 +54,8 @@ pub enum Section {
         /// The lines of both.
         lines: Vec<Line>,
     },
+    /// How a query fared over changes; shown as a chart.
+    Course(Course),
     /// Text to be shown as it is: SQL, a tree.
     Text {
         /// What it is.
@@ -125,6 +130,12 @@ impl Report {
     /// Adds the difference of two plans.
     pub fn plan_diff(mut self, title: &str, lines: Vec<Line>) -> Report {
         self.sections.push(Section::PlanDiff { title: title.to_string(), lines });
+        self
+    }
+
+    /// Adds the course of a query.
+    pub fn course(mut self, course: Course) -> Report {
+        self.sections.push(Section::Course(course));
         self
     }
 

@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
+use super::chart::draw;
 use super::tone::{Tone, paint};
 use super::{Report, Section, Table};
 use crate::model::finding::{Finding, Severity};
@@ -22,6 +23,10 @@ fn section(section: &Section, width: Option<u16>) -> String {
         Section::Table(table) => titled(&table.title, self::table(table, width)),
         Section::Findings { findings } => self::findings(findings),
         Section::PlanDiff { title, lines } => titled(title, lines.iter().map(plan_line).collect()),
+        Section::Course(course) => {
+            let chart = course.chart();
+            titled(&harmless(&chart.title), harmless(&draw(&chart)))
+        }
         Section::Text { title, body } => {
             titled(title, body.split_inclusive('\n').map(harmless).collect())
         }

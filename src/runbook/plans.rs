@@ -19,6 +19,8 @@ pub struct PlanRow {
     pub query: String,
     /// Which of its sets of values, from 1; 0 where there is one.
     pub set: usize,
+    /// What the set shows, where it was chosen from the statistics: `rare`.
+    pub set_name: String,
     /// How the plan was asked for: `estimate`, `generic`, `analyze`.
     pub mode: String,
     /// What became of the plan, once both are known: `improved`, `regressed`, …
@@ -29,8 +31,12 @@ pub struct PlanRow {
     pub cost: Option<f64>,
     /// Measured time in milliseconds.
     pub time_ms: Option<f64>,
-    /// The plan, or why there is none, as JSON.
-    pub outcome: String,
+    /// The plan, or why there is none, as JSON; only of what changed.
+    pub outcome: Option<String>,
+}
+
+fn outcome(row: &PlanRow) -> String {
+    row.outcome.as_ref().map_or("NULL".to_string(), |json| format!("{}::jsonb", literal(json)))
 }
 
 /// Writes plans down; makes the table where there is none.
@@ -38,17 +44,18 @@ pub fn record(rows: &[PlanRow]) -> Vec<String> {
     let number = |number: Option<f64>| number.map_or("NULL".to_string(), |n| n.to_string());
     let values = rows.iter().map(|row| {
         format!(
-            "(now(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}::jsonb)",
+            "(now(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
             literal(&row.change),
             literal(if row.after { "after" } else { "before" }),
             literal(&row.query),
             row.set,
+            literal(&row.set_name),
             literal(&row.mode),
             literal(&row.verdict),
             literal(&row.digest),
             number(row.cost),
             number(row.time_ms),
-            literal(&row.outcome),
+            outcome(row),
         )
     });
     let values = values.collect::<Vec<_>>().join(",\n  ");
@@ -57,12 +64,13 @@ pub fn record(rows: &[PlanRow]) -> Vec<String> {
         format!(
             "CREATE TABLE IF NOT EXISTS {PLAN_HISTORY_TABLE}(\n  taken_at timestamptz NOT NULL,\n  \
              change text NOT NULL,\n  moment text NOT NULL,\n  query text NOT NULL,\n  parameters \
-             int NOT NULL,\n  mode text NOT NULL,\n  verdict text NOT NULL,\n  digest text NOT \
-             NULL,\n  cost float8,\n  time_ms float8,\n  outcome jsonb NOT NULL)"
+             int NOT NULL,\n  parameters_name text NOT NULL,\n  mode text NOT NULL,\n  \
+             verdict text NOT NULL,\n  digest text NOT NULL,\n  cost float8,\n  time_ms float8,\n  \
+             outcome jsonb)"
         ),
         format!(
             "INSERT INTO {PLAN_HISTORY_TABLE}\n  (taken_at, change, moment, query, parameters, \
-             mode, verdict, digest, cost, time_ms, outcome)\n  VALUES {values}"
+             parameters_name, mode, verdict, digest, cost, time_ms, outcome)\n  VALUES {values}"
         ),
     ]
 }

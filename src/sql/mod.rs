@@ -9,6 +9,7 @@ use self::tokens::Cursor;
 
 mod column_name;
 pub mod locks;
+pub mod normalised;
 pub mod query;
 pub mod self_name;
 pub mod split;

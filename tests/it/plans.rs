@@ -225,16 +225,57 @@ fn migrate_looks_around_each_index_change() {
     }
     let history = project.run(&["plan", "history", "--json"]);
     let queries = rows(&history);
-    assert_eq!(column(&queries, "query"), ["by_customer (1)", "by_customer (2)", "by_kind"]);
+    // The index of the partitioned table is seen without leaves, and when these are built.
+    let expected = ["by_customer (1)", "by_customer (2)", "by_kind", "by_kind"];
+    assert_eq!(column(&queries, "query"), expected);
     let one = project.run(&["plan", "history", "by_kind", "--json"]);
-    assert_eq!(rows(&one).len(), 1);
+    assert_eq!(column(&rows(&one), "verdict"), ["identical", "improved"]);
+    a_query_has_its_course(&project, &database);
     // What touches no query's table is not looked at, and writes nothing.
     let count = "select count(*) from pgtune_state.plan_history";
     let count = || -> i64 { database.connect().query_one(count, &[]).unwrap().get(0) };
-    assert_eq!(count(), 6);
+    assert_eq!(count(), 8);
     project.migration("V2__other", "create table other (a int);\ncreate index on other (a);");
     project.migrate().expect(0, &[]);
-    assert_eq!(count(), 6);
+    assert_eq!(count(), 8);
+}
+
+/// The points of `plan history by_customer`, which has two sets of values.
+fn a_query_has_its_course(project: &Project, database: &Database) {
+    let measured = "update pgtune_state.plan_history set time_ms = 2.5
+                    where parameters = 1 and moment = 'after'";
+    database.connect().batch_execute(measured).unwrap();
+    let said = project.run(&["plan", "history", "by_customer", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap();
+    let course = json["sections"].as_array().unwrap().iter().find(|one| one["kind"] == "course");
+    let course = course.unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(course["query"], "by_customer");
+    let sets = course["sets"].as_array().unwrap();
+    assert_eq!((sets.len(), &sets[0]["set"], &sets[1]["set"]), (2, &1.into(), &2.into()));
+    for (set, time) in sets.iter().zip([Value::from(2.5), Value::Null]) {
+        let points = set["points"].as_array().unwrap();
+        assert_eq!(points.len(), 1, "{said}");
+        let (before, after) = (&points[0]["before"], &points[0]["after"]);
+        assert!(before["cost"].as_f64() > after["cost"].as_f64(), "{said}");
+        assert_eq!((&before["time_ms"], &after["time_ms"]), (&Value::Null, &time));
+        assert_eq!(after["digest"].as_str().unwrap().len(), 8);
+        assert_eq!(
+            (&points[0]["plan_changed"], &points[0]["verdict"]),
+            (&true.into(), &"improved".into())
+        );
+        assert!(points[0]["change"].as_str().unwrap().contains("(customer)"), "{said}");
+        assert!(points[0]["taken_at"].as_str().unwrap().ends_with('Z'), "{said}");
+    }
+    let shown = project.run(&["plan", "history", "by_customer"]);
+    for text in
+        ["cost of by_customer after each change", "(2) V1__indexes", "2.5 ms, new plan", "│ before"]
+    {
+        assert!(shown.stdout.contains(text), "{text}: {shown}");
+    }
+    let marked = project.run(&["plan", "history", "by_customer", "--format", "markdown"]);
+    assert!(marked.stdout.contains("```\n(1) V1__indexes"), "{marked}");
+    let all = project.run(&["plan", "history"]);
+    assert!(!all.stdout.contains("after each change"), "{all}");
 }
 
 #[test]
@@ -246,7 +287,8 @@ fn what_a_migration_created_is_looked_at_when_it_gets_an_index() {
     let said = project.migrate();
     said.expect(0, &[]);
     assert!(said.stdout.contains("concurrently, (kind)"), "{said}");
-    let changes = "select distinct change from pgtune_state.plan_history";
+    let changes =
+        "select distinct change from pgtune_state.plan_history where verdict = 'improved'";
     let changes = database.connect().query(changes, &[]).unwrap();
     assert_eq!(changes.len(), 1, "{said}");
 }
@@ -483,8 +525,10 @@ fn partitions_that_come_and_go_are_looked_around_too() {
     let rotate = || project.run(&["partitions", "rotate", "--yes", "--as-of", "2026-02-20"]);
     rotate().expect(0, &[]);
     let known = |sql: &str| database.connect().query_one(sql, &[]).unwrap().get::<_, i64>(0);
-    // Another month is no news.
-    assert_eq!(known("select count(*) from pg_class where relname = 'plan_history'"), 0);
+    // Another month is no news; it is written down without the plans.
+    let noted = "select count(*) from pgtune_state.plan_history where verdict = 'same shape' and \
+                 outcome is null and query = 'by_kind'";
+    assert_eq!(known(noted), 2);
     // Whatever the plan becomes, it counts as worse.
     let gate = "[gate]\ncost_ratio = 0.0\ncost_floor = -1e9\nidentical = 0.0\n";
     project.profile(format!("{gate}{QUERIES}{}", rule.replace("ahead = 1", "ahead = 3")));
@@ -496,5 +540,25 @@ fn partitions_that_come_and_go_are_looked_around_too() {
     }
     assert!(!said.stdout.contains("by_customer"), "{said}");
     let history = "select count(*) from pgtune_state.plan_history where change like '%events'";
-    assert_eq!(known(history), 2);
+    assert_eq!(known(history), 4);
+}
+
+#[test]
+fn queries_are_run_around_index_changes_where_that_is_asked_for() {
+    let Some((project, database)) = project("plan_measure") else { return };
+    let write = "\n[[queries]]\nname = \"close\"\nsql = \"update orders set state = 'closed' where \
+                 customer = $1\"\nparameters = [[\"7\"]]\n";
+    project.profile(format!("{QUERIES}{write}"));
+    project.migration("V1__index", "create index on orders (customer);");
+    let said = project.run(&["migrate", "--yes", "--measure"]);
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("time before") && said.stdout.contains("improved"), "{said}");
+    let count = |sql: &str| database.connect().query_one(sql, &[]).unwrap().get::<_, i64>(0);
+    let timed =
+        "select count(*) from pgtune_state.plan_history where time_ms > 0 and mode = 'analyze'";
+    // Three queries' sets before and after; those of another table are not looked at.
+    assert_eq!(count(timed), 6);
+    assert_eq!(count("select count(*) from orders where state = 'closed'"), 0);
+    let history = project.run(&["plan", "history", "by_customer"]);
+    assert!(history.stdout.contains(" ms"), "{history}");
 }

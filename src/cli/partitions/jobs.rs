@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::converge::repeat;
 use crate::cli::database::Database;
 use crate::cli::fault;
-use crate::cli::plan::watch::PlanWatch;
+use crate::cli::plan::watch::{PlanWatch, Watching};
 use crate::cli::runner::{Runner, take_over};
 use crate::error::{Error, Kind, Result};
 use crate::executor::event::Event;
@@ -189,7 +189,7 @@ fn apply(
     };
     let profile = context.profile();
     let watched = (&profile.gate, terms.limits);
-    let mut plans = PlanWatch::new(&profile.queries, watched, false, &server);
+    let mut plans = PlanWatch::new(&profile.queries, watched, Watching::default(), &server);
     let mut outcomes = Vec::new();
     for job in jobs {
         if let Err(error) = plans.begin(&mut crew.sessions[0]) {

@@ -7,12 +7,14 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::plan::rivals::note_rivals;
+use crate::cli::plan::server_statements;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::{Millis, plural};
 use crate::pg::server;
+use crate::profile::Query;
 use crate::query_plan::captures::Captures;
 use crate::query_plan::verdict::Mode;
 use crate::ui::progress;
@@ -54,9 +56,10 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let captures = now(context, &args.workload, args.mode, args.timeout, None)?;
+    let (queries, captures) = taken(context, &args.workload, args.mode, args.timeout, None)?;
     save(context, args.save.as_deref(), &captures)?;
-    context.show(&shown::captures(&captures, args.tree))?;
+    let report = shown::captures(&captures, args.tree);
+    context.show(&server_statements::with_texts(report, &queries))?;
     let failed = captures.queries.iter().filter(|one| one.capture().is_none()).count();
     match failed {
         0 => Ok(()),
@@ -86,6 +89,17 @@ pub fn now(
     statement_timeout: Millis,
     known: Option<&Captures>,
 ) -> Result<Captures> {
+    taken(context, workload, mode, statement_timeout, known).map(|(_, captures)| captures)
+}
+
+/// The same, with the queries.
+fn taken(
+    context: &Context,
+    workload: &WorkloadArgs,
+    mode: Mode,
+    statement_timeout: Millis,
+    known: Option<&Captures>,
+) -> Result<(Vec<Query>, Captures)> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let queries = workload.queries(context, &mut session)?;
@@ -103,5 +117,5 @@ pub fn now(
         let thresholds = &context.profile().gate;
         note_rivals(&mut side, &queries, before, &mut taken, &terms, thresholds)?;
     }
-    Ok(taken)
+    Ok((queries, taken))
 }

@@ -11,6 +11,7 @@ mod history;
 mod predict;
 mod refusal;
 mod rivals;
+pub mod server_statements;
 pub mod shown;
 mod sides;
 pub mod take;

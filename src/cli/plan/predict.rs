@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::migrate::strictness;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, Terms, take, take_all};
-use crate::cli::plan::workload::WorkloadArgs;
+use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::Shadow;
 use crate::cli::snapshot::file;
 use crate::cli::{converge, folder, interrupt};
@@ -37,9 +37,8 @@ pub struct Args {
     /// The file of `pgtune snapshot take`
     #[arg(long, value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
     snapshot: PathBuf,
-    /// Only these queries
-    #[arg(value_name = "QUERY")]
-    queries: Vec<String>,
+    #[command(flatten)]
+    queries: QueryArgs,
     /// Show the whole plans
     #[arg(long)]
     tree: bool,
@@ -59,7 +58,7 @@ const TERMS: Terms =
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = file::read(&args.snapshot)?;
     let profile = context.profile();
-    let queries = WorkloadArgs::of(args.queries.clone(), false).of_profile(context)?;
+    let queries = args.queries.queries(context)?;
     let (applied, pending) = migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;
     let mut shadow =

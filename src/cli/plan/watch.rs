@@ -27,8 +27,18 @@ use super::rivals::note_rivals;
 use super::shown;
 use super::take::{Side, Terms, take};
 
-/// How long planning a query may take: it is not run.
-const STATEMENT_TIMEOUT: Millis = Millis(5_000);
+/// How long planning a query may take, and running it where that is asked for.
+const PLANNED_TIMEOUT: Millis = Millis(5_000);
+const MEASURED_TIMEOUT: Millis = Millis(30_000);
+
+/// What to do about plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Watching {
+    /// A regression ends the run.
+    pub gates: bool,
+    /// Queries are run, and rolled back, to be measured.
+    pub measures: bool,
+}
 
 /// The application's queries, and what was last seen of their plans.
 pub struct PlanWatch<'a> {
@@ -38,8 +48,8 @@ pub struct PlanWatch<'a> {
     thresholds: &'a Thresholds,
     /// How long to wait for locks.
     limits: &'a Limits,
-    /// Whether a regression ends the run.
-    gate: bool,
+    /// What to do about what is seen.
+    watching: Watching,
     /// What the server is.
     server: &'a Server,
     /// The plans as they were when the last change was over.
@@ -59,14 +69,14 @@ impl<'a> PlanWatch<'a> {
     pub fn new(
         queries: &'a [Query],
         (thresholds, limits): (&'a Thresholds, &'a Limits),
-        gate: bool,
+        watching: Watching,
         server: &'a Server,
     ) -> PlanWatch<'a> {
         PlanWatch {
             queries,
             thresholds,
             limits,
-            gate,
+            watching,
             server,
             last: None,
             stale: false,
@@ -95,15 +105,16 @@ impl<'a> PlanWatch<'a> {
         let watched = stage.steps.iter().any(|step| step.action.changes_plans());
         let runs_sql = stage.steps.iter().any(|step| step.action.runs_the_users_sql());
         // A query that had no plan may have one since its table was created.
-        let unknown = self.last.as_ref().is_none_or(|last| {
-            self.stale && !runs_sql && last.queries.iter().any(|one| one.capture().is_none())
-        });
+        let unknown = self
+            .last
+            .as_ref()
+            .is_none_or(|last| self.stale && !runs_sql && !last.without_plan().is_empty());
         if watched && unknown {
             self.last = Some(self.look(&mut crew.sessions[0])?);
             self.stale = false;
         }
         let touched = touched(stage);
-        let concerned = self.last.as_ref().is_some_and(|last| last.read_any(&touched));
+        let concerned = self.last.as_ref().is_some_and(|last| !last.readers(&touched).is_empty());
         let concerned = watched && (concerned || drops_indexes(stage));
         if !concerned {
             self.stale |= runs_sql;
@@ -120,7 +131,9 @@ impl<'a> PlanWatch<'a> {
         self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
         executor::run(std::slice::from_ref(stage), crew, observe)?;
         if let Some(before) = self.last.take() {
-            self.compare_with(&before, &subject(stage), crew, observe)?;
+            // Of which table an index was that their statement dropped, only the server knew.
+            let touched = if drops_indexes(stage) { BTreeSet::new() } else { touched };
+            self.compare_with(&before, (&subject(stage), &touched), crew, observe)?;
         }
         self.ask_the_gate(next)
     }
@@ -141,25 +154,36 @@ impl<'a> PlanWatch<'a> {
         crew: &mut Crew<'_>,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<()> {
-        match self.last.take_if(|last| last.read_any(touched)) {
-            Some(before) => self.compare_with(&before, change, crew, observe),
+        match self.last.take_if(|last| !last.readers(touched).is_empty()) {
+            Some(before) => self.compare_with(&before, (change, touched), crew, observe),
             None => Ok(()),
         }
     }
 
-    /// Looks and judges; what was seen is what the next change is compared with.
+    /// Looks and judges; what was seen is what the next change is compared with. Only queries that
+    /// read one of the tables are looked at again, or all where nobody knows which.
     fn compare_with(
         &mut self,
         before: &Captures,
-        change: &str,
+        (change, touched): (&str, &BTreeSet<QualifiedName>),
         crew: &mut Crew<'_>,
         observe: &mut dyn FnMut(&Event),
     ) -> Result<()> {
-        let mut after = self.look(&mut crew.sessions[0])?;
-        let mut side = Side::new(&mut crew.sessions[0], self.server);
+        let concerned = before.readers(touched);
+        let again = |query: &&Query| {
+            let name = query.name.as_str();
+            touched.is_empty() || concerned.contains(name) || before.without_plan().contains(name)
+        };
+        let queries: Vec<Query> = self.queries.iter().filter(again).cloned().collect();
         let (terms, gate) = (self.terms(), self.thresholds);
-        note_rivals(&mut side, self.queries, before, &mut after, &terms, gate)?;
-        self.judge(change, before, &after, crew, observe)?;
+        let session = &mut crew.sessions[0];
+        let side = Side::new(session, self.server);
+        let mut after = take(side, &queries, &terms, Some(before), |_, _| {})?;
+        let mut side = Side::new(session, self.server);
+        note_rivals(&mut side, &queries, before, &mut after, &terms, gate)?;
+        let names: BTreeSet<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+        after.complete_with(before);
+        self.judge((change, &names), before, &after, crew, observe)?;
         self.last = Some(after);
         self.stale = false;
         Ok(())
@@ -170,7 +194,7 @@ impl<'a> PlanWatch<'a> {
         let goes_on = next.is_some_and(|next| {
             next.steps.iter().any(|step| matches!(step.action, Action::AttachIndex { .. }))
         });
-        if self.gate && !goes_on && !self.worse.is_empty() {
+        if self.watching.gates && !goes_on && !self.worse.is_empty() {
             return Err(self.stopped());
         }
         Ok(())
@@ -178,7 +202,11 @@ impl<'a> PlanWatch<'a> {
 
     fn terms(&self) -> Terms {
         let lock_timeout = self.limits.lock_budget;
-        Terms { mode: Mode::Estimate, statement_timeout: STATEMENT_TIMEOUT, lock_timeout }
+        let (mode, statement_timeout) = match self.watching.measures {
+            true => (Mode::Analyze, MEASURED_TIMEOUT),
+            false => (Mode::Estimate, PLANNED_TIMEOUT),
+        };
+        Terms { mode, statement_timeout, lock_timeout }
     }
 
     fn look(&self, session: &mut Session) -> Result<Captures> {
@@ -187,10 +215,10 @@ impl<'a> PlanWatch<'a> {
         take(side, self.queries, &terms, self.last.as_ref(), |_, _| {})
     }
 
-    /// Compares, shows what is news, and writes it down.
+    /// Compares, shows what is news, and writes down how the queries of these names fare.
     fn judge(
         &mut self,
-        change: &str,
+        (change, names): (&str, &BTreeSet<&str>),
         before: &Captures,
         after: &Captures,
         crew: &mut Crew<'_>,
@@ -199,14 +227,16 @@ impl<'a> PlanWatch<'a> {
         let compared = compare(before, after, self.thresholds);
         self.worse.extend(blocking(&weigh(&compared, self.thresholds)));
         // What had no plan before has nothing to lose.
-        let news: Vec<Compared<'_>> = compared
+        let seen: Vec<Compared<'_>> = compared
             .into_iter()
-            .filter(|one| one.before.capture().is_some() && is_news(one.judgement.verdict))
+            .filter(|one| {
+                one.before.capture().is_some() && names.contains(one.before.query.as_str())
+            })
             .collect();
-        if news.is_empty() {
+        if seen.is_empty() {
             return Ok(());
         }
-        let rows = news.iter().flat_map(|one| rows(change, one)).collect();
+        let rows = seen.iter().flat_map(|one| rows(change, one)).collect();
         let limits = StepLimits {
             waiting: Waiting::Short {
                 budget: self.limits.lock_budget,
@@ -219,8 +249,12 @@ impl<'a> PlanWatch<'a> {
         let step = Step { action, limits, locks, settings, note };
         let noted = Stage::single("note the plans".to_string(), step);
         executor::run(std::slice::from_ref(&noted), crew, observe)?;
-        let shown = shown::compared(&format!("plans around {change}"), &news);
-        self.report.sections.extend(shown.titled_sections());
+        let news: Vec<Compared<'_>> =
+            seen.into_iter().filter(|one| is_news(one.judgement.verdict)).collect();
+        if !news.is_empty() {
+            let shown = shown::compared(&format!("plans around {change}"), &news);
+            self.report.sections.extend(shown.titled_sections());
+        }
         Ok(())
     }
 
@@ -245,8 +279,7 @@ fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
         };
         let dropped = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
         let dropped: Vec<Vec<Ident>> = dropped.flat_map(dropped_indexes).collect();
-        let name: Vec<String> = dropped.last()?.iter().map(ToString::to_string).collect();
-        definition(session, &name.join(".")).map(|sql| format!("{sql};"))
+        definition(session, &dotted(dropped.last()?)).map(|sql| format!("{sql};"))
     })
 }
 
@@ -256,11 +289,21 @@ fn definition(session: &mut Session, index: &str) -> Option<String> {
 
 /// Whether statements of the user's drop an index: of which table, only the server knows.
 fn drops_indexes(stage: &Stage) -> bool {
-    stage.steps.iter().any(|step| {
-        let Action::RunStatements { statements, .. } = &step.action else { return false };
-        let parsed = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
-        parsed.flat_map(dropped_indexes).next().is_some()
-    })
+    !dropped_by(stage).is_empty()
+}
+
+/// The indexes that statements of the user's drop.
+fn dropped_by(stage: &Stage) -> Vec<Vec<Ident>> {
+    let texts = stage.steps.iter().filter_map(|step| {
+        let Action::RunStatements { statements, .. } = &step.action else { return None };
+        Some(statements)
+    });
+    let parsed = texts.flatten().filter_map(|one| sql::parse(&one.text).ok()).flatten();
+    parsed.flat_map(dropped_indexes).collect()
+}
+
+fn dotted(name: &[Ident]) -> String {
+    name.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
 }
 
 fn dropped_indexes(statement: Statement) -> Vec<Vec<Ident>> {
@@ -281,21 +324,32 @@ fn touched(stage: &Stage) -> BTreeSet<QualifiedName> {
     stage.steps.iter().flat_map(|step| &step.locks).map(|lock| lock.table.clone()).collect()
 }
 
-/// Both sides of a comparison, to be written down.
+/// The tables whose plans a stage may change, and the indexes that it drops, as written in SQL.
+pub fn changed_by(stage: &Stage) -> Vec<String> {
+    if !stage.steps.iter().any(|step| step.action.changes_plans()) {
+        return Vec::new();
+    }
+    let tables = touched(stage).into_iter().map(|table| table.to_string());
+    tables.chain(dropped_by(stage).into_iter().map(|index| dotted(&index))).collect()
+}
+
+/// Both sides of a comparison, to be written down: the plans themselves where they are news.
 fn rows(change: &str, one: &Compared<'_>) -> [PlanRow; 2] {
     let row = |captured: &Captured, after| {
         let capture = captured.capture();
+        let outcome = || serde_json::to_string(&captured.outcome).expect("a plan fits into JSON");
         PlanRow {
             change: change.to_string(),
             after,
             query: captured.query.clone(),
             set: captured.set,
-            mode: "estimate".to_string(),
+            set_name: captured.chosen.as_ref().map_or_else(String::new, |set| set.name.clone()),
+            mode: capture.map_or_else(String::new, |capture| capture.mode.to_string()),
             verdict: one.judgement.verdict.to_string(),
             digest: capture.map_or_else(String::new, |capture| capture.plan.digest()),
             cost: capture.map(|capture| capture.plan.cost()),
-            time_ms: None,
-            outcome: serde_json::to_string(&captured.outcome).expect("a plan fits into JSON"),
+            time_ms: capture.and_then(|capture| Some(capture.plan.measured?.time_ms)),
+            outcome: is_news(one.judgement.verdict).then(outcome),
         }
     };
     [row(one.before, false), row(one.after, true)]

@@ -8,13 +8,14 @@ use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::model::suggest::nearest;
 use crate::pg::session::Session;
-use crate::pg::statements::statements;
 use crate::profile::Query;
 use crate::profile::queries::parse_file;
 
-/// Which queries.
+use super::server_statements::server_statements;
+
+/// Which queries, where no server has to be asked.
 #[derive(Debug, Default, clap::Args)]
-pub struct WorkloadArgs {
+pub struct QueryArgs {
     /// Queries of the profile, or of the files; without one all of them
     #[arg(value_name = "QUERY")]
     names: Vec<String>,
@@ -24,8 +25,15 @@ pub struct WorkloadArgs {
     /// Queries of a file, each below a line `-- name: …`, instead of the profile's; may be repeated
     #[arg(long = "file", short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
+}
+
+/// Which queries.
+#[derive(Debug, Default, clap::Args)]
+pub struct WorkloadArgs {
+    #[command(flatten)]
+    queries: QueryArgs,
     /// The statements that the server spends 95 % of its time on (pg_stat_statements), instead of
-    /// the profile's queries; they have no values, and generic plans
+    /// the profile's queries; they have no values: generic plans
     #[arg(long, conflicts_with = "files")]
     statements: bool,
 }
@@ -33,30 +41,26 @@ pub struct WorkloadArgs {
 impl WorkloadArgs {
     /// These queries of the profile, or of the server's statements; without a name all of them.
     pub fn of(names: Vec<String>, statements: bool) -> WorkloadArgs {
-        WorkloadArgs { names, statements, ..WorkloadArgs::default() }
-    }
-
-    /// The profile's queries that were asked for, where there is no server to ask.
-    pub fn of_profile(&self, context: &Context) -> Result<Vec<Query>> {
-        self.asked_for(context.profile().queries.clone())
+        WorkloadArgs { queries: QueryArgs { names, ..QueryArgs::default() }, statements }
     }
 
     /// The queries that were asked for. Errors where a name is unknown, and where there are none.
     pub fn queries(&self, context: &Context, session: &mut Session) -> Result<Vec<Query>> {
-        let mut all = Vec::new();
-        if self.statements {
-            let statements = statements(session)?;
-            if statements.forgotten > 0 {
-                context
-                    .ui
-                    .warn("pg_stat_statements has forgotten some: raise pg_stat_statements.max");
-            }
-            all = statements.queries;
+        match self.statements {
+            true => self.queries.asked_for(server_statements(context, session, &[])?.queries),
+            false => self.queries.queries(context),
         }
+    }
+}
+
+impl QueryArgs {
+    /// The queries that were asked for, of the profile or of files. Errors as above.
+    pub fn queries(&self, context: &Context) -> Result<Vec<Query>> {
+        let mut all = Vec::new();
         for file in &self.files {
             all.extend(read(file)?);
         }
-        if self.files.is_empty() && !self.statements {
+        if self.files.is_empty() {
             all.clone_from(&context.profile().queries);
         }
         self.asked_for(all)

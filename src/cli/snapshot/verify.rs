@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
 use crate::cli::plan::take::{Side, Terms, take_all};
-use crate::cli::plan::workload::WorkloadArgs;
+use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::Shadow;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::Millis;
@@ -25,6 +25,8 @@ pub struct Args {
     /// The file
     #[arg(value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
     file: PathBuf,
+    #[command(flatten)]
+    queries: QueryArgs,
     /// The folder of the server programs
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pg_bin: Option<PathBuf>,
@@ -34,7 +36,7 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = file::read(&args.file)?;
     let profile = context.profile();
-    let queries = WorkloadArgs::default().of_profile(context)?;
+    let queries = args.queries.queries(context)?;
     let database = Database::of(context)?;
     let mut real = database.open()?;
     let facts = server::look(&mut real, &database.history_table)?;

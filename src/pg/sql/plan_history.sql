@@ -1,7 +1,9 @@
 -- The newest $2 changes of plans, oldest first; of the query $1, where one is asked for.
 select * from (
   select extract(epoch from now() - a.taken_at)::float8, a.change, a.query, a.parameters, a.verdict,
-         b.cost, a.cost, left(b.digest, 8), left(a.digest, 8)
+         b.cost, a.cost, left(b.digest, 8), left(a.digest, 8),
+         to_char(a.taken_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+         b.time_ms, a.time_ms, a.parameters_name
   from pgtune_state.plan_history a
   join pgtune_state.plan_history b
     on (b.taken_at, b.change, b.query, b.parameters) = (a.taken_at, a.change, a.query, a.parameters)
