@@ -26,7 +26,7 @@ use super::database::Database;
 pub struct Shadow<'a> {
     server: Server,
     snapshot: &'a Snapshot,
-    profile: &'a Profile,
+    profile: Profile,
     stopped: &'a AtomicBool,
     /// What is not as it was where the snapshot was taken.
     pub findings: Vec<Finding>,
@@ -61,6 +61,9 @@ impl<'a> Shadow<'a> {
             surroundings: &surroundings,
             interrupted: stopped,
         })?;
+        // The role to work as is one of the server that is imitated.
+        let mut profile = profile.clone();
+        profile.database.role = String::new();
         Ok(Shadow { server, snapshot, profile, stopped, findings })
     }
 
@@ -70,7 +73,9 @@ impl<'a> Shadow<'a> {
         let mut maintenance = self.maintenance()?;
         let found = server::create_database_like(&mut maintenance, &ident, self.snapshot)?;
         self.findings.extend(found);
-        let database = Database::private(&self.server.url(name), self.profile)?;
+        let roles = self.profile.queries.iter().map(|query| query.role.as_str());
+        server::create_roles(&mut maintenance, roles)?;
+        let database = Database::private(&self.server.url(name), &self.profile)?;
         match &self.snapshot.ddl {
             Some(ddl) => {
                 let mut session = database.open_runner()?;
@@ -85,7 +90,7 @@ impl<'a> Shadow<'a> {
     pub fn copy(&self, from: &str, name: &str) -> Result<Database> {
         let ident = |name| Ident::new(name).map_err(Error::usage);
         server::copy_database(&mut self.maintenance()?, &ident(from)?, &ident(name)?)?;
-        Database::private(&self.server.url(name), self.profile)
+        Database::private(&self.server.url(name), &self.profile)
     }
 
     /// Applies migrations as `pgtune migrate` does.
@@ -138,6 +143,6 @@ impl<'a> Shadow<'a> {
     }
 
     fn maintenance(&self) -> Result<Session> {
-        Database::private(&self.server.url("postgres"), self.profile)?.open()
+        Database::private(&self.server.url("postgres"), &self.profile)?.open()
     }
 }

@@ -19,14 +19,14 @@ pub struct Key {
     pub distinct: f64,
 }
 
-/// Levels above the leaves of a b-tree with so many pages; 0 for one that is a single leaf.
+/// Levels above the leaves of a b-tree with so many pages and rows; 0 for one that is a single leaf.
 ///
 /// Inner pages keep of a key what tells two leaves apart: as many columns as it takes, and the TID
 /// of the row where all of them do not suffice (`_bt_truncate` in nbtutils.c).
-pub fn btree_height(pages: u64, keys: &[Key]) -> u32 {
+pub fn btree_height(pages: u64, rows: f64, keys: &[Key]) -> u32 {
     // Without the metapage.
     let all = pages.saturating_sub(1) as f64;
-    let fan_out = (PAGE * INNER_FILL / (pivot_bytes(all, keys) + POINTER)).floor().max(2.0);
+    let fan_out = (PAGE * INNER_FILL / (pivot_bytes(rows, keys) + POINTER)).floor().max(2.0);
     let mut level = (all * (1.0 - 1.0 / fan_out)).ceil();
     let mut height = 0;
     while level > 1.0 {
@@ -36,16 +36,17 @@ pub fn btree_height(pages: u64, keys: &[Key]) -> u32 {
     height
 }
 
-fn pivot_bytes(leaves: f64, keys: &[Key]) -> f64 {
-    let (mut width, mut distinct) = (0.0, 1.0);
+/// Mean bytes of what an inner page keeps of a key. Two rows beside each other share their first
+/// columns the likelier the fewer values these have; then the next one has to tell them apart.
+fn pivot_bytes(rows: f64, keys: &[Key]) -> f64 {
+    let rows = rows.max(1.0);
+    let (mut bytes, mut distinct, mut shared) = (HEADER, 1.0, 1.0);
     for key in keys {
-        width += key.width;
+        bytes += key.width * shared;
         distinct *= key.distinct.max(1.0);
-        if distinct >= leaves {
-            return aligned(HEADER + width);
-        }
+        shared = 1.0 - (distinct / rows).min(1.0);
     }
-    aligned(HEADER + aligned(width) + TID)
+    aligned(bytes) + TID * shared
 }
 
 /// Items begin at multiples of eight bytes (`MAXALIGN`).
@@ -59,15 +60,15 @@ mod tests {
 
     #[test]
     fn trees_are_as_high_as_real_ones() {
-        let unique = |width, rows| [Key { width, distinct: rows }];
+        let unique = |pages, rows| btree_height(pages, rows, &[Key { width: 4.0, distinct: rows }]);
         // What bt_metap tells of indexes on generate_series.
-        assert_eq!(btree_height(1, &unique(4.0, 1.0)), 0);
-        assert_eq!(btree_height(2, &unique(4.0, 300.0)), 0);
-        assert_eq!(btree_height(30, &unique(4.0, 10_000.0)), 1);
-        assert_eq!(btree_height(276, &unique(4.0, 100_000.0)), 1);
-        assert_eq!(btree_height(2_745, &unique(4.0, 1_000_000.0)), 2);
+        assert_eq!(unique(1, 1.0), 0);
+        assert_eq!(unique(2, 300.0), 0);
+        assert_eq!(unique(30, 10_000.0), 1);
+        assert_eq!(unique(276, 100_000.0), 1);
+        assert_eq!(unique(2_745, 1_000_000.0), 2);
         // Few values: the TID comes along.
         let few = [Key { width: 4.0, distinct: 10.0 }];
-        assert_eq!(btree_height(250, &few), 2);
+        assert_eq!(btree_height(250, 100_000.0, &few), 2);
     }
 }

@@ -120,7 +120,8 @@ fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Relati
         keys.insert(name, of_index);
     }
     let with_height = |one: &RelationSize| {
-        let estimated = keys.get(&one.name).map(|keys| btree_height(one.file_pages, keys));
+        let estimated =
+            keys.get(&one.name).map(|keys| btree_height(one.file_pages, one.tuples, keys));
         RelationSize { tree_height: one.tree_height.or(estimated), ..one.clone() }
     };
     Ok(snapshot.relations.iter().map(with_height).collect())

@@ -167,6 +167,20 @@ pub fn copy_database(session: &mut Session, from: &Ident, name: &Ident) -> Resul
     created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
 }
 
+/// Creates those of the roles that are not there; an empty name is none.
+pub fn create_roles<'a>(session: &mut Session, roles: impl Iterator<Item = &'a str>) -> Result<()> {
+    const EXISTS: &str = "42710";
+    for role in roles.filter_map(|role| Ident::new(role).ok()) {
+        match session.run(&format!("CREATE ROLE {role}")) {
+            Err(failure) if failure.code != EXISTS => {
+                return Err(failure.explain(&format!("cannot create the role {role}")));
+            }
+            Err(_) | Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Makes a setting hold in all later sessions of the session's database. One that this version does
 /// not know stays as it is.
 pub fn set_for_database(session: &mut Session, name: &str, value: &str) -> Result<()> {

@@ -41,7 +41,10 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
     let mut columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], column)?;
     let unread = session.each(include_str!("sql/snapshot_unread.sql"), &[], unread)?;
+    let ends = ends(session)?;
     let together = || {
+        let mut columns = columns.drain(..).collect::<Result<Vec<_>>>()?;
+        columns.iter_mut().for_each(|column| set_ends(column, &ends));
         Ok(Snapshot {
             schema_version: SCHEMA_VERSION,
             taken_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -50,11 +53,57 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             ddl: None,
             history,
             relations: relations.into_iter().collect::<Result<_>>()?,
-            columns: columns.drain(..).collect::<Result<_>>()?,
+            columns,
             unread: unread.into_iter().collect::<Result<_>>()?,
         })
     };
     Ok(together())
+}
+
+/// A column by its table's and its own name, with its least and its greatest value.
+type Ends = BTreeMap<(String, String), (String, String)>;
+
+/// How many columns to ask for at once: each has a look at both ends of an index.
+const ENDS_PER_QUERY: usize = 100;
+
+/// The least and the greatest value of each column whose ends the planner looks up in an index.
+fn ends(session: &mut Session) -> std::result::Result<Ends, Failure> {
+    let columns = session.each(include_str!("sql/snapshot_ends.sql"), &[], |row| {
+        let ident = |at| Ident::new(row.get::<_, String>(at)).ok();
+        Some((QualifiedName::new(ident(0)?, ident(1)?), ident(2)?))
+    })?;
+    let columns: Vec<(QualifiedName, Ident)> = columns.into_iter().flatten().collect();
+    let mut ends = Ends::new();
+    for batch in columns.chunks(ENDS_PER_QUERY) {
+        let each = batch.iter().enumerate().map(|(at, (table, column))| {
+            format!(
+                "(SELECT {at}, (SELECT t.{column}::text FROM ONLY {table} t WHERE t.{column} IS \
+                 NOT NULL ORDER BY t.{column} LIMIT 1), (SELECT t.{column}::text FROM ONLY {table} \
+                 t WHERE t.{column} IS NOT NULL ORDER BY t.{column} DESC LIMIT 1))"
+            )
+        });
+        let sql = each.collect::<Vec<_>>().join("\nUNION ALL ");
+        for row in session.query(&sql, &[])? {
+            let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
+            let both = row.get::<_, Option<String>>(1).zip(row.get(2));
+            if let (Some((table, column)), Some(both)) = (batch.get(at), both) {
+                ends.insert((table.to_string(), column.as_str().to_string()), both);
+            }
+        }
+    }
+    Ok(ends)
+}
+
+/// Puts the real ends of a column into its histogram: the planner does so itself where it finds them
+/// in an index, and on a shadow it finds none.
+fn set_ends(column: &mut ColumnStatistics, ends: &Ends) {
+    let key = (column.relation.to_string(), column.column.as_str().to_string());
+    let (Some((least, greatest)), false) = (ends.get(&key), column.inherited) else { return };
+    let Some(values) = &mut column.values else { return };
+    if let [first, .., last] = values.histogram_bounds.as_mut_slice() {
+        first.clone_from(least);
+        last.clone_from(greatest);
+    }
 }
 
 fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {

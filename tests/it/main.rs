@@ -24,6 +24,7 @@ mod project;
 mod refinery;
 mod server;
 mod shell;
+mod snapshot;
 mod statements;
 mod stops;
 mod support;

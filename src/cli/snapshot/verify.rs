@@ -51,7 +51,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let taken = take_all(&mut sides, &queries, &terms, None, |_, _| {})?;
     let [there, here] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
-    context.show(&report(&there, &here).findings(shadow.findings))
+    let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();
+    context.show(&report(&there, &here).findings(findings))
 }
 
 /// How faithful a plan is.
@@ -63,18 +64,20 @@ enum Fidelity {
     SameShape,
     /// Another plan, or none.
     Different,
+    /// There is no plan to compare with.
+    Unplanned,
 }
 
 fn report(there: &Captures, here: &Captures) -> Report {
-    let header = ["query", "fidelity", "cost there", "here", "rows there", "here"];
+    let header = ["query", "fidelity", "cost there", "here", "rows there", "rows here"];
     let mut table = Table::new("", &header).right_aligned(&[2, 3, 4, 5]);
     let (mut exact, mut same, mut all) = (0, 0, 0);
     for one in &there.queries {
         let other = here.of(one);
         let fidelity = other.map_or(Fidelity::Different, |other| fidelity(one, other));
-        all += 1;
+        all += usize::from(fidelity != Fidelity::Unplanned);
         exact += usize::from(fidelity == Fidelity::Exact);
-        same += usize::from(fidelity != Fidelity::Different);
+        same += usize::from(matches!(fidelity, Fidelity::Exact | Fidelity::SameShape));
         table.rows.push(row(one, other, fidelity));
     }
     let title = format!("{same} of {all} plans have the same shape, {exact} are exact");
@@ -82,9 +85,8 @@ fn report(there: &Captures, here: &Captures) -> Report {
 }
 
 fn fidelity(there: &Captured, here: &Captured) -> Fidelity {
-    let (Some(there), Some(here)) = (there.capture(), here.capture()) else {
-        return Fidelity::Different;
-    };
+    let Some(there) = there.capture() else { return Fidelity::Unplanned };
+    let Some(here) = here.capture() else { return Fidelity::Different };
     let near = |a: f64, b: f64| (a - b).abs() <= 0.005 * a.abs().max(1.0);
     if there.plan.digest() != here.plan.digest() {
         Fidelity::Different
@@ -108,6 +110,7 @@ fn row(there: &Captured, here: Option<&Captured>, fidelity: Fidelity) -> Vec<Str
         Fidelity::Exact => "exact",
         Fidelity::SameShape => "same shape",
         Fidelity::Different => "different",
+        Fidelity::Unplanned => "no plan there",
     };
     vec![there.label(), told.to_string(), cost, cost_here, rows, rows_here]
 }

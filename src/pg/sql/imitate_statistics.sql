@@ -17,15 +17,16 @@ with recursive asked as (
   union
   select b.typid, t.typbasetype from based b join pg_type t on t.oid = b.base where t.typtype = 'd'
 ), types as (
-  -- What a domain is over, and the elements of arrays.
+  -- What a domain is over, and the elements of arrays. An index of GIN has elements as its columns.
   select b.typid, t.oid as base,
-         case when t.typname = 'tsvector' then 'text'::regtype::oid else nullif(t.typelem, 0) end
-           as element
+         case when t.typname = 'tsvector' then 'text'::regtype::oid
+              when t.typcategory = 'A' then t.typelem
+              else t.oid end as element
   from based b join pg_type t on t.oid = b.base and t.typtype <> 'd'
 ), sought as (
   select base as typid from types
   union
-  select element from types where element is not null
+  select element from types
 ), operators as (
   select distinct on (s.typid) s.typid, eq.amopopr as eq, lt.amopopr as lt
   from sought s

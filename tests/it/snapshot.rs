@@ -1,0 +1,129 @@
+//! `pgtune snapshot`, and plans foretold from one.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::Database;
+use crate::user_project::{Project, Said, skipped};
+
+const SCHEMA: &str = include_str!("fidelity/schema.sql");
+const QUERIES: &str = include_str!("fidelity/queries.sql");
+const INDEXES: &str = include_str!("fidelity/V1__ten_indexes.sql");
+
+/// A loaded shop, whose snapshots an ordinary role takes.
+struct Shop {
+    project: Project,
+    database: Database,
+    role: String,
+}
+
+impl Shop {
+    /// `None` without a server.
+    fn open(test: &str) -> Option<Shop> {
+        let (project, database) = Project::new(test)?;
+        let mut client = database.connect();
+        let (load, settle) = SCHEMA.rsplit_once("vacuum").unwrap();
+        client.batch_execute(load).unwrap();
+        client.batch_execute(&format!("vacuum{settle}")).unwrap();
+        let role = format!("{test}_{}", std::process::id());
+        client
+            .batch_execute(&format!(
+                "create role {role}; grant pg_read_all_data, pg_write_all_data to {role}"
+            ))
+            .unwrap();
+        project.profile(format!("[database]\nrole = \"{role}\"\n"));
+        std::fs::write(project.folder.path().join("queries.sql"), QUERIES).unwrap();
+        Some(Shop { project, database, role })
+    }
+
+    /// Runs pgtune with the programs of this version.
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = self.project.command(arguments);
+        if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+            command.env("PGTUNE_PG_BIN", folder);
+        }
+        crate::user_project::said(command)
+    }
+
+    /// Takes a snapshot; false without a `pg_dump` that can.
+    fn take(&self) -> bool {
+        let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
+        let mut arguments = vec!["snapshot", "take", "shop.json.zst", "--json"];
+        let program = client.to_string_lossy().into_owned();
+        if client.exists() {
+            arguments.extend(["--pg-dump", &program]);
+        }
+        let said = self.run(&arguments);
+        said.expect(0, &[]);
+        !said.stdout.contains("there is no pg_dump")
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let role = &self.role;
+        let sql = format!("drop owned by {role}; drop role {role}");
+        self.database.connect().batch_execute(&sql).unwrap();
+    }
+}
+
+/// The rows of the first table.
+fn rows(said: &Said) -> Vec<Value> {
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap();
+    let table = sections.iter().find(|section| section["kind"] == "table").unwrap();
+    table["rows"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_shadow_plans_as_the_database_that_it_imitates() {
+    let Some(shop) = Shop::open("fidelity") else { return };
+    if !shop.take() {
+        skipped("a snapshot's schema");
+        return;
+    }
+    let said = shop.run(&["snapshot", "verify", "shop.json.zst", "-f", "queries.sql", "--json"]);
+    said.expect(0, &[]);
+    let told = rows(&said);
+    assert!(told.len() >= 60, "{said}");
+    let count = |wanted: &str| told.iter().filter(|row| row["fidelity"] == wanted).count();
+    let (exact, different) = (count("exact"), count("different") + count("no plan there"));
+    println!("{} queries: {exact} exact, {different} different", told.len());
+    for row in told.iter().filter(|row| row["fidelity"] != "exact") {
+        println!("{row}");
+    }
+    println!("{}", &said.stdout[said.stdout.len() - 900..]);
+    assert!(different * 100 <= told.len() * 3, "{said}");
+    assert!(exact * 100 >= told.len() * 85, "{said}");
+    // The same migration, foretold and run.
+    shop.project.migration("V1__ten_indexes", INDEXES);
+    let foretold = ["plan", "predict", "--snapshot", "shop.json.zst", "-f", "queries.sql"];
+    let said = shop.run(&[&foretold[..], &["--save", "foretold.json"]].concat());
+    assert!(said.code < 2, "{said}");
+    shop.project.profile("");
+    shop.run(&["migrate", "--yes", "--quiet"]).expect(0, &[]);
+    shop.database.connect().batch_execute("analyze").unwrap();
+    let real = ["plan", "capture", "-f", "queries.sql", "--save", "real.json"];
+    shop.run(&real).expect(0, &[]);
+    let said = shop.run(&["plan", "diff", "foretold.json", "real.json", "--json"]);
+    let told = rows(&said);
+    let same =
+        |row: &&Value| ["identical", "same shape"].contains(&row["verdict"].as_str().unwrap());
+    let same = told.iter().filter(same).count();
+    let mut off: Vec<f64> = told
+        .iter()
+        .map(|row| {
+            let cost = |name: &str| row[name].as_str().unwrap().parse::<f64>().unwrap();
+            (cost("after") / cost("cost before") - 1.0).abs()
+        })
+        .collect();
+    off.sort_by(f64::total_cmp);
+    println!(
+        "after ten indexes: {same} of {} the same, cost off {:.4}",
+        told.len(),
+        off[off.len() / 2]
+    );
+    assert!(same * 100 >= told.len() * 95, "{said}");
+    assert!(off[off.len() / 2] <= 0.05, "{said}");
+}
