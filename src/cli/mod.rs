@@ -16,6 +16,7 @@ mod adopt;
 mod baseline;
 mod bench;
 mod bug;
+mod check;
 mod completions;
 mod config;
 mod context;
@@ -70,6 +71,7 @@ enum Command {
     Partitions(partitions::Args),
     Plan(plan::Args),
     Snapshot(snapshot::Args),
+    Check(check::Args),
     Bench(bench::Args),
     Demo(demo::Args),
     Status(status::Args),
@@ -115,6 +117,7 @@ fn dispatch(cli: Cli, ui: Ui) -> Result<()> {
         Command::Migrate(args) => migrate::run(&context()?, args),
         Command::Partitions(args) => partitions::run(&context()?, args),
         Command::Plan(args) => plan::run(&context()?, args),
+        Command::Check(args) => check::run(&context()?, args),
         Command::Snapshot(args) => snapshot::run(&context()?, args),
         Command::Bench(args) => bench::run(ui, args, context),
         Command::Demo(args) => demo::run(ui, args),

@@ -7,20 +7,32 @@ use crate::error::{Error, Result};
 use crate::executor::Crew;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::Ident;
+use crate::model::migration::History;
 use crate::model::snapshot::Snapshot;
+use crate::model::units::Millis;
 use crate::pg::foretell::foretold;
 use crate::pg::imitate::{imitate, load_schema};
 use crate::pg::server::{self, Server as Facts};
 use crate::pg::session::Session;
 use crate::planner::Migration;
+use crate::planner::verify::verify;
 use crate::profile::Profile;
+use crate::query_plan::verdict::Mode;
 use crate::shadow::binaries;
 use crate::shadow::server::{Listen, Options, Server};
 use crate::shadow::surroundings::Surroundings;
 use crate::ui::Ui;
 
-use super::converge::{Aim, converge};
+use super::context::Context;
+use super::converge::{self, Aim, converge};
 use super::database::Database;
+use super::folder;
+use super::migrate::strictness;
+use super::plan::take::Terms;
+
+/// How plans are asked for: nothing is run, and nobody is in the way.
+pub const TERMS: Terms =
+    Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout: Millis(0) };
 
 /// A private server with databases that imitate that of a snapshot.
 pub struct Shadow<'a> {
@@ -145,4 +157,21 @@ impl<'a> Shadow<'a> {
     fn maintenance(&self) -> Result<Session> {
         Database::private(&self.server.url("postgres"), &self.profile)?.open()
     }
+}
+
+/// The migrations that the snapshot's database had, and those that it had not.
+pub fn migrations(
+    context: &Context,
+    history: &History,
+) -> Result<(Vec<Migration>, Vec<Migration>)> {
+    let read = folder::read_files(&folder::sql_files(&context.migrations_folder())?)?;
+    let verified = verify(&read.files, history, strictness(context.profile()));
+    converge::refuse(&verified.findings)?;
+    let mut sides = (Vec::new(), Vec::new());
+    for (at, file) in read.files.iter().enumerate() {
+        let is_pending = verified.pending.contains(&at);
+        let side = if is_pending { &mut sides.1 } else { &mut sides.0 };
+        side.push(folder::parse(file)?);
+    }
+    Ok(sides)
 }

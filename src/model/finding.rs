@@ -27,6 +27,18 @@ pub struct Finding {
     pub message: String,
     /// What to do about it; empty where nothing needs doing.
     pub help: String,
+    /// Where in a file it is, where it is in one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub place: Option<Box<Place>>,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The file, as to be shown.
+    pub path: String,
+    /// Its line, from 1.
+    pub line: usize,
 }
 
 impl Finding {
@@ -43,6 +55,7 @@ impl Finding {
             subject: subject.into(),
             message: message.into(),
             help: String::new(),
+            place: None,
         }
     }
 

@@ -22,8 +22,8 @@ pub struct Snapshot {
     pub server: ServerFacts,
     /// Planner settings that are not the built-in defaults, by name.
     pub settings: BTreeMap<String, String>,
-    /// Statements that make the schema, as `pg_dump --schema-only` writes them; `None` where it could
-    /// not be had, so that the migrations have to.
+    /// Statements that make the schema, as `pg_dump --schema-only` writes them; `None` where it
+    /// could not be had, so that the migrations have to.
     pub ddl: Option<String>,
     /// The migrations that were applied.
     pub history: History,

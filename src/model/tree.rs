@@ -19,7 +19,7 @@ pub struct Key {
     pub distinct: f64,
 }
 
-/// Levels above the leaves of a b-tree with so many pages and rows; 0 for one that is a single leaf.
+/// Levels above the leaves of a b-tree with so many pages and rows; 0 where there is one leaf.
 ///
 /// Inner pages keep of a key what tells two leaves apart: as many columns as it takes, and the TID
 /// of the row where all of them do not suffice (`_bt_truncate` in nbtutils.c).

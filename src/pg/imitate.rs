@@ -2,8 +2,8 @@
 //! the right length without blocks, trees of the right height without entries, statistics. SQL
 //! alone; needs a superuser on a server that is to be thrown away.
 //!
-//! How large a relation is the planner asks the file system (`RelationGetNumberOfBlocks`); a page of
-//! zeros is a valid empty page, and what was never written takes no room.
+//! How large a relation is the planner asks the file system (`RelationGetNumberOfBlocks`); a page
+//! of zeros is a valid empty page, and what was never written takes no room.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -30,8 +30,8 @@ const SEGMENT_PAGES: u64 = 131_072;
 /// The trees of today's largest tables have five levels.
 const HEIGHT_MAX: u32 = 9;
 
-/// Makes the schema of a dump. Roles that it names are made without rights of their own; what cannot
-/// be made, as an extension that is not there, is a finding, and the rest goes on.
+/// Makes the schema of a dump. Roles that it names are made without rights of their own; what
+/// cannot be made, as an extension that is not there, is a finding, and the rest goes on.
 pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
     let is_sql = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
     let ddl: String = ddl.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n");
@@ -205,12 +205,12 @@ fn script(files: &[File], known: &BTreeMap<&QualifiedName, &RelationSize>) -> Ve
         if let (Some(height), "btree") = (size.tree_height, file.access_method.as_str()) {
             let height = height.min(HEIGHT_MAX);
             heights.insert(height);
-            trees.push(format!(
-                "dd if=pgtune_root_{height} of={path} bs=1 seek={META_ROOT} conv=notrunc 2>/dev/null"
-            ));
-            trees.push(format!(
-                "dd if=pgtune_tree_{height} of={path} bs={BLOCK} seek=1 conv=notrunc 2>/dev/null"
-            ));
+            let copy = |part: &str, bytes: u64, at: usize| {
+                let (from, how) = (format!("pgtune_{part}_{height}"), "conv=notrunc 2>/dev/null");
+                format!("dd if={from} of={path} bs={bytes} seek={at} {how}")
+            };
+            trees.push(copy("root", 1, META_ROOT));
+            trees.push(copy("tree", BLOCK, 1));
             pages = pages.max(u64::from(height) + 2);
         }
         lengths.extend(truncate(path, pages));

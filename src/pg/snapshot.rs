@@ -94,8 +94,8 @@ fn ends(session: &mut Session) -> std::result::Result<Ends, Failure> {
     Ok(ends)
 }
 
-/// Puts the real ends of a column into its histogram: the planner does so itself where it finds them
-/// in an index, and on a shadow it finds none.
+/// Puts the real ends of a column into its histogram: the planner does so itself where it finds
+/// them in an index, and on a shadow it finds none.
 fn set_ends(column: &mut ColumnStatistics, ends: &Ends) {
     let key = (column.relation.to_string(), column.column.as_str().to_string());
     let (Some((least, greatest)), false) = (ends.get(&key), column.inherited) else { return };

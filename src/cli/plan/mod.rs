@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::error::Result;
 
 mod capture;
-mod diff;
+pub mod diff;
 mod history;
 mod predict;
 mod refusal;

@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::model::snapshot::{SCHEMA_VERSION, Snapshot};
 
+/// The file where none is named.
+pub const DEFAULT: &str = "snapshot.json.zst";
 /// zstd's own default.
 const LEVEL: i32 = 3;
 

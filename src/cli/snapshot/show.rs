@@ -10,13 +10,13 @@ use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::model::units::{human_bytes, human_count};
 use crate::report::{Report, Table};
 
-use super::file;
+use super::file::{self, DEFAULT};
 
 /// Show what a snapshot file discloses: all of it that comes from rows
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file
-    #[arg(value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: PathBuf,
 }
 

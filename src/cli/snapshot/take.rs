@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
 
-use super::file;
+use super::file::{self, DEFAULT};
 
 /// Write what the planner knows of the database into a file
 ///
@@ -29,7 +29,7 @@ Examples:
   pgtune snapshot show prod.json.zst      what the file discloses")]
 pub struct Args {
     /// The file; compressed where its name ends in .zst
-    #[arg(value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// The pg_dump to use, not older than the server
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]

@@ -17,13 +17,13 @@ use crate::query_plan::captures::{Captured, Captures};
 use crate::query_plan::verdict::Mode;
 use crate::report::{Report, Table};
 
-use super::file;
+use super::file::{self, DEFAULT};
 
 /// Compare plans of the database with those that a snapshot of it foretells
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file
-    #[arg(value_name = "FILE", default_value = "snapshot.json.zst", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
     queries: QueryArgs,
