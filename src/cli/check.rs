@@ -1,6 +1,8 @@
 //! `pgtune check`: what the pending migrations would do to production, told before they get there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueHint;
 
@@ -13,8 +15,13 @@ use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::{self, DEFAULT};
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, has_errors};
+use crate::model::ident::QualifiedName;
+use crate::model::lock::LockMode;
+use crate::model::lock_trace::TracedLock;
+use crate::model::snapshot::Snapshot;
+use crate::model::units::{human_bytes, human_duration};
 use crate::query_plan::captures::{Captures, compare, weigh};
-use crate::report::Report;
+use crate::report::{Report, Table};
 
 use super::plan::diff::blocking;
 use super::plan::take::Side;
@@ -48,7 +55,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
     let before = shadow.create("before", &applied)?;
     let after = shadow.copy("before", "after")?;
-    shadow.migrate(&after, &pending)?;
+    let locks = shadow.migrate_traced(&after, &pending)?;
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries(context)?;
@@ -58,19 +65,23 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(after.findings.clone());
-    show(context, (&before, &after), findings)
+    show(context, (&before, &after), locks_told(&locks, &snapshot), findings)
 }
 
 /// Shows all of it; the exit code is the answer.
 fn show(
     context: &Context,
     (before, after): (&Captures, &Captures),
+    locks: Table,
     findings: Vec<Finding>,
 ) -> Result<()> {
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
     let workload = weigh(&compared, thresholds);
     let mut report = Report::new("").findings(findings.clone());
+    if !locks.rows.is_empty() {
+        report = report.table(locks);
+    }
     report.sections.extend(shown::weighed(&workload).sections);
     report.sections.extend(shown::compared("", &compared).sections);
     context.show(&report)?;
@@ -82,4 +93,36 @@ fn show(
         (false, true) => Err(Error::new(Kind::Answer, "there are errors")),
         (false, false) => Ok(()),
     }
+}
+
+/// The locks that stop somebody, statement by statement, on tables as large as they are there.
+fn locks_told(locks: &[TracedLock], snapshot: &Snapshot) -> Table {
+    let sizes: BTreeMap<&QualifiedName, u64> =
+        snapshot.relations.iter().map(|one| (&one.name, one.file_pages)).collect();
+    let block_size = u64::from(snapshot.server.block_size);
+    let header = ["statement", "table", "size", "lock", "work"];
+    let mut table = Table::new("locks", &header).right_aligned(&[2]);
+    let stopping = locks.iter().filter(|one| one.mode >= LockMode::ShareUpdateExclusive);
+    table.rows = stopping
+        .map(|one| {
+            let bytes = sizes.get(&one.table).copied().unwrap_or_default() * block_size;
+            vec![
+                format!("{}:{}", one.place.path, one.place.line),
+                one.table.to_string(),
+                human_bytes(bytes),
+                format!("{}, {}", one.mode, one.mode.stops()),
+                match one.rewrites {
+                    true => format!("rewrites it, {}", human_duration(rewriting(bytes))),
+                    false => String::new(),
+                },
+            ]
+        })
+        .collect();
+    table
+}
+
+/// About how long a table takes to be written anew, with its indexes.
+fn rewriting(bytes: u64) -> Duration {
+    const BYTES_PER_SECOND: f64 = 50e6;
+    Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND)
 }

@@ -31,6 +31,14 @@ pub struct Aim<'a> {
     pub limits: &'a Limits,
 }
 
+impl Aim<'_> {
+    /// How often to look before giving up.
+    pub fn rounds_max(&self) -> usize {
+        let statements: usize = self.migrations.iter().map(|one| one.statements.len()).sum();
+        ROUNDS_MAX + ROUNDS_PER_STATEMENT_MAX * statements
+    }
+}
+
 /// `planner::plan` or `planner::plan_next`.
 type Plan = fn(&Goal<'_>, &Catalog) -> Planned;
 
@@ -65,10 +73,8 @@ pub fn converge(
     plans: Option<&mut PlanWatch<'_>>,
     observe: &mut dyn FnMut(&Event),
 ) -> Result<usize> {
-    let statements: usize = aim.migrations.iter().map(|one| one.statements.len()).sum();
-    let rounds_max = ROUNDS_MAX + ROUNDS_PER_STATEMENT_MAX * statements;
     let mut look = |session: &mut Session| look_and_plan(session, aim, plan_next);
-    repeat(rounds_max, &mut look, crew, plans, observe)
+    repeat(aim.rounds_max(), &mut look, crew, plans, observe)
 }
 
 /// Looks and plans, runs what rests on no guess, and again, until nothing is left to do. Returns

@@ -5,26 +5,30 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
 use crate::executor::Crew;
-use crate::model::finding::{Finding, Severity};
-use crate::model::ident::Ident;
+use crate::model::finding::{Finding, Place, Severity};
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::lock_trace::TracedLock;
 use crate::model::migration::History;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::Millis;
 use crate::pg::foretell::foretold;
 use crate::pg::imitate::{imitate, load_schema};
+use crate::pg::lock_trace;
 use crate::pg::server::{self, Server as Facts};
 use crate::pg::session::Session;
-use crate::planner::Migration;
 use crate::planner::verify::verify;
+use crate::planner::{Migration, Planned, plan_next};
 use crate::profile::Profile;
 use crate::query_plan::verdict::Mode;
+use crate::runbook::{Runbook, trace};
 use crate::shadow::binaries;
 use crate::shadow::server::{Listen, Options, Server};
 use crate::shadow::surroundings::Surroundings;
+use crate::sql::Statement;
 use crate::ui::Ui;
 
 use super::context::Context;
-use super::converge::{self, Aim, converge};
+use super::converge::{self, Aim, look_and_plan, repeat};
 use super::database::Database;
 use super::folder;
 use super::migrate::strictness;
@@ -105,8 +109,43 @@ impl<'a> Shadow<'a> {
         Database::private(&self.server.url(name), &self.profile)
     }
 
+    /// Applies migrations as `pgtune migrate` does, and tells which locks each statement takes on
+    /// tables that were there before: seen of those that the user wrote, known of pgtune's own.
+    pub fn migrate_traced(
+        &self,
+        database: &Database,
+        migrations: &[Migration],
+    ) -> Result<Vec<TracedLock>> {
+        lock_trace::prepare(&mut database.open()?)?;
+        let path = |version| {
+            let of_version = migrations.iter().find(|one| one.id.version == version);
+            of_version.map_or_else(String::new, |one| one.path.clone())
+        };
+        let mut own = Vec::new();
+        let mut look = |session: &mut Session, aim: &Aim<'_>| {
+            let planned = look_and_plan(session, aim, plan_next)?;
+            own.extend(known_locks(&planned.runbook, migrations));
+            let runbook = trace::traced(planned.runbook, path);
+            Ok(Planned { runbook, ..planned })
+        };
+        self.converge(database, migrations, &mut look)?;
+        let seen = lock_trace::take(&mut database.open()?)?;
+        Ok(seen.into_iter().chain(own).collect())
+    }
+
     /// Applies migrations as `pgtune migrate` does.
     pub fn migrate(&self, database: &Database, migrations: &[Migration]) -> Result<()> {
+        let mut look =
+            |session: &mut Session, aim: &Aim<'_>| look_and_plan(session, aim, plan_next);
+        self.converge(database, migrations, &mut look)
+    }
+
+    fn converge(
+        &self,
+        database: &Database,
+        migrations: &[Migration],
+        look: &mut dyn FnMut(&mut Session, &Aim<'_>) -> Result<Planned>,
+    ) -> Result<()> {
         let open = || database.open_runner();
         let sessions = vec![open()?];
         let mut crew = Crew {
@@ -123,7 +162,8 @@ impl<'a> Shadow<'a> {
             history_width: self.profile.migrations.history_version,
             limits: &self.profile.limits,
         };
-        converge(&aim, &mut crew, None, &mut |_| {}).map(drop)
+        let mut look = |session: &mut Session| look(session, &aim);
+        repeat(aim.rounds_max(), &mut look, &mut crew, None, &mut |_| {}).map(drop)
     }
 
     /// Makes the planner see what the snapshot says, and opens a session that plans as there.
@@ -174,4 +214,32 @@ pub fn migrations(
         side.push(folder::parse(file)?);
     }
     Ok(sides)
+}
+
+/// The locks of pgtune's own steps, which it knows: of the statement that they stand for.
+fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
+    let mut known = Vec::new();
+    for stage in &runbook.stages {
+        let of_stage = |one: &&Migration| stage.title.starts_with(&format!("{}:", one.id));
+        let Some(migration) = migrations.iter().find(of_stage) else { continue };
+        let own = stage.steps.iter().filter(|step| !step.action.runs_the_users_sql());
+        known.extend(own.flat_map(|step| &step.locks).map(|lock| TracedLock {
+            place: Place { path: migration.path.clone(), line: line_about(migration, &lock.table) },
+            table: lock.table.clone(),
+            mode: lock.mode,
+            rewrites: false,
+        }));
+    }
+    known.sort();
+    known.dedup();
+    known
+}
+
+/// The line of the first statement that names the table; 1 where none does.
+fn line_about(migration: &Migration, table: &QualifiedName) -> usize {
+    let names = |statement: &&Statement| {
+        let mut locks = statement.locks.iter();
+        locks.any(|lock| lock.table.last() == Some(&table.name))
+    };
+    migration.statements.iter().find(names).map_or(1, |statement| statement.line)
 }

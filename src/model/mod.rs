@@ -12,6 +12,7 @@ pub mod ident;
 pub mod index_size;
 pub mod ledger;
 pub mod lock;
+pub mod lock_trace;
 pub mod migration;
 pub mod partition_name;
 pub mod snapshot;

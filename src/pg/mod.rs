@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod foretell;
 pub mod imitate;
 pub mod load;
+pub mod lock_trace;
 pub mod partitions;
 pub mod plan_history;
 pub mod query_run;

@@ -20,6 +20,7 @@ pub mod partition;
 pub mod plans;
 pub mod print;
 pub mod swap;
+pub mod trace;
 pub mod traits;
 
 /// What happens to many tables under a lock is cut into transactions that hold it for about this

@@ -127,3 +127,31 @@ fn a_shadow_plans_as_the_database_that_it_imitates() {
     assert!(same * 100 >= told.len() * 95, "{said}");
     assert!(off[off.len() / 2] <= 0.05, "{said}");
 }
+
+#[test]
+fn check_tells_what_pending_migrations_would_do() {
+    let Some(shop) = Shop::open("check_shop") else { return };
+    if !shop.take() {
+        skipped("a snapshot's schema");
+        return;
+    }
+    shop.project.migration(
+        "V1__wider",
+        "alter table visits alter column duration_ms type bigint;\n\
+         create table notes (id int primary key);\n\
+         create index on visits (path);\n\
+         drop index orders_customer;",
+    );
+    let said = shop.run(&["check", "--snapshot", "shop.json.zst", "-f", "queries.sql"]);
+    said.expect(1, &["would be worse: "]);
+    for text in [
+        "V1__wider.sql:1  public.visits",
+        "ACCESS EXCLUSIVE, stops reads and writes",
+        "rewrites it",
+        "SHARE UPDATE EXCLUSIVE",
+        "orders_of_customer",
+    ] {
+        assert!(said.stdout.contains(text), "{text}: {said}");
+    }
+    assert!(!said.stdout.contains("public.notes"), "{said}");
+}

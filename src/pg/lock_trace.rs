@@ -1,0 +1,67 @@
+//! Traces the locks of migrations on a shadow.
+
+use std::collections::BTreeMap;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::finding::Place;
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::lock::LockMode;
+use crate::model::lock_trace::{Held, TracedLock, traced};
+use crate::runbook::trace;
+
+/// Makes the tables that a traced runbook writes to.
+pub fn prepare(session: &mut Session) -> Result<()> {
+    let sql = trace::prepare().join(";\n");
+    session.run(&sql).map_err(|failure| failure.explain("cannot prepare the trace of locks"))
+}
+
+/// What was traced; then the trace is removed.
+pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
+    let explain = |failure: Failure| failure.explain("cannot read the trace of locks");
+    let held = session.each(include_str!("sql/lock_trace.sql"), &[], |row| {
+        let ident =
+            |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
+        let line = usize::try_from(row.get::<_, i32>(2)).unwrap_or_default();
+        Ok(Held {
+            transaction: row.get(0),
+            place: Place { path: row.get(1), line },
+            table: QualifiedName::new(ident(3)?, ident(4)?),
+            mode: mode(row.get(5)),
+            file: row.get::<_, Option<i64>>(6).unwrap_or_default(),
+        })
+    });
+    let held: Vec<Held> = held.map_err(explain)?.into_iter().collect::<Result<_>>()?;
+    let sql = format!(
+        "select n.nspname::text, c.relname::text, e.file from {}.existing e join pg_class c on \
+         c.oid = e.oid join pg_namespace n on n.oid = c.relnamespace",
+        trace::TRACE_SCHEMA
+    );
+    let rows = session.query(&sql, &[]).map_err(explain)?;
+    let files: BTreeMap<QualifiedName, i64> = rows
+        .iter()
+        .filter_map(|row| {
+            let ident = |at| Ident::new(row.get::<_, String>(at)).ok();
+            let file = row.get::<_, Option<i64>>(2).unwrap_or_default();
+            Some((QualifiedName::new(ident(0)?, ident(1)?), file))
+        })
+        .collect();
+    let drop = format!("DROP SCHEMA {} CASCADE", trace::TRACE_SCHEMA);
+    session.run(&drop).map_err(explain)?;
+    Ok(traced(&held, &files))
+}
+
+/// `pg_locks.mode`.
+fn mode(name: &str) -> LockMode {
+    match name {
+        "RowShareLock" => LockMode::RowShare,
+        "RowExclusiveLock" => LockMode::RowExclusive,
+        "ShareUpdateExclusiveLock" => LockMode::ShareUpdateExclusive,
+        "ShareLock" => LockMode::Share,
+        "ShareRowExclusiveLock" => LockMode::ShareRowExclusive,
+        "ExclusiveLock" => LockMode::Exclusive,
+        "AccessExclusiveLock" => LockMode::AccessExclusive,
+        _ => LockMode::AccessShare,
+    }
+}
