@@ -5,6 +5,7 @@ pub mod below;
 pub mod calendar;
 pub mod catalog;
 pub mod default_rows;
+pub mod disclosure;
 pub mod finding;
 pub mod foreign;
 pub mod gate;

@@ -7,7 +7,8 @@ use postgres::types::Type;
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::Result;
-use crate::query_plan::values::{Column, ColumnValues, QUANTILES};
+use crate::model::disclosure::Column;
+use crate::query_plan::values::{ColumnValues, QUANTILES};
 
 /// The values of `columns`, one query for all; without those that have no statistics, or whose
 /// statistics the role may not see (`pg_stats` shows those of columns that it may read).

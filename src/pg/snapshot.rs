@@ -32,6 +32,18 @@ pub fn snapshot(session: &mut Session, history: History) -> Result<Snapshot> {
     read.map_err(explain)?
 }
 
+/// Indexes on expressions, with their tables and definitions.
+pub fn expressions(
+    session: &mut Session,
+) -> Result<BTreeMap<QualifiedName, (QualifiedName, String)>> {
+    let rows = session.each(include_str!("sql/snapshot_expressions.sql"), &[], |row| {
+        let table = QualifiedName::new(ident(row, 2)?, ident(row, 3)?);
+        Ok((name(row)?, (table, row.get(4))))
+    });
+    let rows = rows.map_err(|failure| failure.explain("cannot read indexes on expressions"))?;
+    rows.into_iter().collect()
+}
+
 fn read(session: &mut Session, history: History) -> std::result::Result<Result<Snapshot>, Failure> {
     let rows = session.query(include_str!("sql/snapshot_server.sql"), &[])?;
     let (server, settings) = match rows.first() {

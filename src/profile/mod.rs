@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::disclosure::{REDACTED, Values};
 use crate::model::gate::Thresholds;
 use crate::model::migration::VersionWidth;
 use crate::model::units::Millis;
@@ -42,6 +43,8 @@ pub struct Profile {
     pub archive: Archive,
     /// What counts as a regression, for `--gate`.
     pub gate: Thresholds,
+    /// What a snapshot discloses.
+    pub snapshot: Snapshot,
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,
@@ -132,6 +135,27 @@ impl Default for Limits {
             build_wait: Millis(1_800_000),
             lanes: 2,
             runner_wait: Millis(600_000),
+        }
+    }
+}
+
+/// What a snapshot discloses: statistics hold values of rows, the most common ones of a column and
+/// the bounds of its histogram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snapshot {
+    /// Of which columns values come into the file.
+    pub values: Values,
+    /// Columns with any of these in their name keep their values to themselves, whatever `values`
+    /// says. An own list stands instead of this one.
+    pub redact: Vec<String>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Snapshot {
+        Snapshot {
+            values: Values::Workload,
+            redact: REDACTED.iter().map(ToString::to_string).collect(),
         }
     }
 }

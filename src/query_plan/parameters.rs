@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::canonical::{tokens, type_length};
+use crate::model::disclosure::Column;
 use crate::model::ident::{Ident, QualifiedName};
 
 /// A parameter beside a column.
@@ -53,6 +54,27 @@ pub fn uses(json: &str) -> BTreeSet<Use> {
     named.collect()
 }
 
+/// The columns of tables that a plan (`EXPLAIN (FORMAT JSON, VERBOSE)`) filters, joins, groups or
+/// sorts by. None where the text is no plan.
+pub fn columns(json: &str) -> BTreeSet<Column> {
+    let explained: Option<Value> = serde_json::from_str(json).ok();
+    let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) else {
+        return BTreeSet::new();
+    };
+    let (mut aliases, mut conditions) = (BTreeMap::new(), Vec::new());
+    collect(top, &mut aliases, &mut conditions);
+    let in_condition = |condition: &String| {
+        let tokens = without_casts(&tokens(condition));
+        let dots = (1..tokens.len().saturating_sub(1)).filter(|at| tokens[*at] == ".");
+        let names = dots.map(|at| (unquoted(&tokens[at - 1]), unquoted(&tokens[at + 1])));
+        names.collect::<Vec<_>>()
+    };
+    let named = conditions.iter().flat_map(in_condition).filter_map(|(alias, column)| {
+        Some((aliases.get(&alias)?.clone(), Ident::new(column).ok()?))
+    });
+    named.collect()
+}
+
 fn collect(
     node: &Value,
     aliases: &mut BTreeMap<String, QualifiedName>,
@@ -65,10 +87,9 @@ fn collect(
         aliases.insert(alias.to_string(), QualifiedName::new(schema, name));
     }
     for (key, value) in node.as_object().into_iter().flatten() {
-        if let Some(text) = value.as_str()
-            && (key.ends_with("Cond") || key.ends_with("Filter"))
-        {
-            conditions.push(text.to_string());
+        let texts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        if ["Cond", "Filter", "Key", "Order By"].iter().any(|end| key.ends_with(end)) {
+            conditions.extend(texts.iter().filter_map(Value::as_str).map(str::to_string));
         }
     }
     let below = node["Plans"].as_array().into_iter().flatten();
@@ -262,5 +283,11 @@ mod tests {
             .collect();
         assert_eq!(told, ["1 app.orders.k", "2 app.items.x"]);
         assert!(uses("no plan").is_empty());
+        let sorted =
+            json.replace("\"Hash Cond\"", "\"Sort Key\": [\"lower(a.name)\"], \"Hash Cond\"");
+        let told: Vec<String> =
+            columns(&sorted).iter().map(|(table, column)| format!("{table}.{column}")).collect();
+        let expected = ["app.items.id", "app.items.x", "app.orders.id", "app.orders.k"];
+        assert_eq!(told, [&expected[..], &["app.orders.name"]].concat());
     }
 }

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Comparison, Use};
-use crate::model::ident::{Ident, QualifiedName};
-
-/// A column of a table.
-pub type Column = (QualifiedName, Ident);
+use crate::model::disclosure::Column;
 
 /// What the statistics know of a column's values, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -193,6 +190,7 @@ fn prefix_of(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ident::{Ident, QualifiedName};
 
     fn uses(of: &[(usize, &str, Comparison)]) -> BTreeSet<Use> {
         let ident = |name: &str| Ident::new(name).unwrap();

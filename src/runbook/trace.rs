@@ -12,10 +12,10 @@ pub fn prepare() -> Vec<String> {
     vec![
         format!("CREATE SCHEMA {TRACE_SCHEMA}"),
         format!(
-            "CREATE TABLE {TRACE_SCHEMA}.existing AS SELECT c.oid, pg_relation_filenode(c.oid)::int8 \
-             AS file FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind \
-             IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', \
-             'pg_toast', '{TRACE_SCHEMA}')"
+            "CREATE TABLE {TRACE_SCHEMA}.existing AS SELECT c.oid, \
+             pg_relation_filenode(c.oid)::int8 AS file FROM pg_class c JOIN pg_namespace n ON \
+             n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN \
+             ('pg_catalog', 'information_schema', 'pg_toast', '{TRACE_SCHEMA}')"
         ),
         format!(
             "CREATE TABLE {TRACE_SCHEMA}.held (id int8 GENERATED ALWAYS AS IDENTITY, transaction \

@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(shown.limits, Profile::default().limits);
         assert_eq!(shown.migrations, Profile::default().migrations);
         assert_eq!(shown.gate, Profile::default().gate);
+        assert_eq!(shown.snapshot, Profile::default().snapshot);
         assert_eq!(shown.queries.len(), 1);
         for key in layers::keys() {
             let name = key.rsplit('.').next().unwrap();

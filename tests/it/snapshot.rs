@@ -49,7 +49,7 @@ impl Shop {
     /// Takes a snapshot; false without a `pg_dump` that can.
     fn take(&self) -> bool {
         let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
-        let mut arguments = vec!["snapshot", "take", "shop.json.zst", "--json"];
+        let mut arguments = vec!["snapshot", "take", "shop.json.zst", "--values", "all", "--json"];
         let program = client.to_string_lossy().into_owned();
         if client.exists() {
             arguments.extend(["--pg-dump", &program]);
@@ -154,4 +154,40 @@ fn check_tells_what_pending_migrations_would_do() {
         assert!(said.stdout.contains(text), "{text}: {said}");
     }
     assert!(!said.stdout.contains("public.notes"), "{said}");
+}
+
+#[test]
+fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
+    let Some(shop) = Shop::open("disclosure") else { return };
+    let take = |arguments: &[&str]| {
+        let take = ["snapshot", "take", "s.json", "--json"];
+        shop.run(&[&take[..], arguments].concat()).expect(0, &[]);
+        std::fs::read_to_string(shop.project.folder.path().join("s.json")).unwrap()
+    };
+    let role = format!("[database]\nrole = \"{}\"\n", shop.role);
+    let query = |sql: &str| format!("[[queries]]\nname = \"q\"\nsql = \"{sql}\"\n");
+    // By itself nothing of rows is needed.
+    let text = take(&[]);
+    assert!(!text.contains("example.com") && !text.contains("\"basic\""), "nothing is needed");
+    let sql = "select * from customers where segment = $1 and lower(email) = $2";
+    shop.project.profile(format!("{role}{}", query(sql)));
+    let text = take(&[]);
+    assert!(text.contains("\"basic\"") && !text.contains("\"paid\""), "segment alone is needed");
+    assert!(!text.contains("example.com"), "e-mail is redacted, in the index as in the table");
+    let own = format!("{role}[snapshot]\nredact = [\"segment\"]\n{}", query(sql));
+    shop.project.profile(own);
+    let text = take(&[]);
+    assert!(!text.contains("\"basic\"") && text.contains("example.com"), "an own list");
+    assert!(!take(&["--redact", "email"]).contains("example.com"));
+    assert!(!take(&["--values", "none"]).contains("example.com"));
+    let shown = shop.run(&["snapshot", "show", "s.json", "--json"]);
+    shown.expect(0, &[]);
+    assert!(shown.stdout.contains("public.customers.segment"), "{shown}");
+    // What is no snapshot is told.
+    std::fs::write(shop.project.folder.path().join("odd.json"), "{}").unwrap();
+    shop.run(&["snapshot", "show", "odd.json"]).expect(2, &["odd.json holds no snapshot"]);
+    std::fs::write(shop.project.folder.path().join("odd.json.zst"), "x").unwrap();
+    shop.run(&["snapshot", "show", "odd.json.zst"]).expect(2, &["holds no snapshot"]);
+    shop.run(&["snapshot", "show", "missing.json"]).expect(6, &["missing.json"]);
+    shop.run(&["snapshot", "take", "no/such/folder.json"]).expect(6, &["write no/such/folder"]);
 }

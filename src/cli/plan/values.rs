@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
+use crate::model::disclosure::Column;
 use crate::pg::column_values::column_values;
 use crate::pg::explain::{self, Asking};
 use crate::profile::Query;
 use crate::query_plan::captures::Captures;
 use crate::query_plan::parameters::{Use, uses};
-use crate::query_plan::values::{ChosenSet, Column, ColumnValues, choose};
+use crate::query_plan::values::{ChosenSet, ColumnValues, choose};
 use crate::query_plan::verdict::Mode;
 use crate::sql::query::{self, look};
 

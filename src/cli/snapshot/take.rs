@@ -1,5 +1,6 @@
 //! `pgtune snapshot take`: writes what the planner knows of the database into a file.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -8,13 +9,18 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::error::Result;
+use crate::model::disclosure::{Column, Disclosure, Values, disclose};
 use crate::model::finding::{Finding, Severity};
 use crate::model::snapshot::Snapshot;
-use crate::model::units::{human_bytes, human_duration, plural};
+use crate::model::units::{Millis, human_bytes, human_duration, plural};
+use crate::pg::explain::{self, Asking};
+use crate::pg::session::Session;
 use crate::pg::{server, snapshot};
+use crate::query_plan::parameters::columns;
 use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
+use crate::sql::query::look;
 
 use super::file::{self, DEFAULT};
 
@@ -31,6 +37,12 @@ pub struct Args {
     /// The file; compressed where its name ends in .zst
     #[arg(value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: PathBuf,
+    /// Of which columns values of rows come into the file (default: snapshot.values)
+    #[arg(long, value_enum, value_name = "WHICH")]
+    values: Option<Values>,
+    /// Keep values of columns out whose name has this in it; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    redact: Vec<String>,
     /// The pg_dump to use, not older than the server
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
     pg_dump: Option<PathBuf>,
@@ -42,7 +54,20 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let database = Database::of(context)?;
     let mut session = database.open()?;
     let server = server::look(&mut session, &database.history_table)?;
-    let mut taken = snapshot::snapshot(&mut session, server.history)?;
+    let settings = &context.profile().snapshot;
+    let mut taken = snapshot::snapshot(&mut session, server.history.clone())?;
+    let values = args.values.unwrap_or(settings.values);
+    let used = match values {
+        Values::Workload => used_columns(context, &mut session, &server)?,
+        Values::None | Values::All => BTreeSet::new(),
+    };
+    let expressions = snapshot::expressions(&mut session)?;
+    let redact: Vec<&str> =
+        settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
+    disclose(
+        &mut taken,
+        &Disclosure { values, used: &used, expressions: &expressions, redact: &redact },
+    );
     add_schema(context, &database, &mut taken, &args)?;
     let bytes = file::write(&args.file, &taken)?;
     let (relations, columns) = (taken.relations.len(), taken.columns.len());
@@ -83,3 +108,33 @@ fn add_schema(
     snapshot.unread.push(finding);
     Ok(())
 }
+
+/// The columns that the profile's queries filter, join, group or sort by, as their plans say: those
+/// of a partition are those of the whole table.
+fn used_columns(
+    context: &Context,
+    session: &mut Session,
+    server: &server::Server,
+) -> Result<BTreeSet<Column>> {
+    let asking = Asking { is_generic: true, statement_timeout: PLAN_TIMEOUT, ..Asking::default() };
+    let mut used = BTreeSet::new();
+    for query in &context.profile().queries {
+        let Ok(looked) = look(&query.sql) else { continue };
+        let plan = explain::set_up(session, query, &asking)
+            .and_then(|()| explain::generic(session, looked.text, server.version_num));
+        match plan {
+            Ok(json) => used.extend(columns(&json)),
+            Err(failure) => {
+                context.ui.warn(&format!(
+                    "{}: {}; none of its columns count",
+                    query.name, failure.message
+                ));
+            }
+        }
+    }
+    explain::end(session)?;
+    Ok(used)
+}
+
+/// How long planning a query may take.
+const PLAN_TIMEOUT: Millis = Millis(5_000);

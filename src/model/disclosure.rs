@@ -1,0 +1,147 @@
+//! Which values of rows a snapshot discloses. Statistics hold copies of them: the most common ones,
+//! and the bounds of histograms.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ident::{Ident, QualifiedName};
+use super::snapshot::Snapshot;
+
+/// A column of a table.
+pub type Column = (QualifiedName, Ident);
+
+/// Of which columns values come into a snapshot.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Values {
+    /// None
+    None,
+    /// Columns that the profile's queries filter, join, group or sort by
+    #[default]
+    Workload,
+    /// All columns
+    All,
+}
+
+/// What may be disclosed.
+pub struct Disclosure<'a> {
+    /// Of which columns.
+    pub values: Values,
+    /// The columns that queries use, with [`Values::Workload`].
+    pub used: &'a BTreeSet<Column>,
+    /// Indexes on expressions, with the table and the text of what they index.
+    pub expressions: &'a BTreeMap<QualifiedName, (QualifiedName, String)>,
+    /// Columns with any of these in their name are never disclosed.
+    pub redact: &'a [&'a str],
+}
+
+/// Parts of names of columns whose values are somebody's secret or person.
+pub const REDACTED: [&str; 14] = [
+    "token",
+    "secret",
+    "passw",
+    "hash",
+    "api_key",
+    "mail",
+    "phone",
+    "name",
+    "address",
+    "birth",
+    "iban",
+    "card_number",
+    "ssn",
+    "ip_addr",
+];
+
+/// Takes out of a snapshot what may not be disclosed. What is left of a column are shares and
+/// counts: NULLs, widths, distinct values, correlation, how frequent the most common values are.
+pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
+    // A column of a partition is the same as that of the whole table, by its name.
+    let used: BTreeSet<&str> = disclosure.used.iter().map(|(_, column)| column.as_str()).collect();
+    let tables: BTreeSet<&QualifiedName> = disclosure.used.iter().map(|(table, _)| table).collect();
+    for column in &mut snapshot.columns {
+        let expression = disclosure.expressions.get(&column.relation);
+        let text = expression.map_or(column.column.as_str(), |(_, text)| text.as_str());
+        let is_redacted =
+            disclosure.redact.iter().any(|part| text.to_lowercase().contains(&part.to_lowercase()));
+        let is_wanted = match (disclosure.values, expression) {
+            (Values::None, _) => false,
+            (Values::All, _) => true,
+            (Values::Workload, None) => used.contains(column.column.as_str()),
+            (Values::Workload, Some((table, _))) => tables.contains(table),
+        };
+        if is_redacted || !is_wanted {
+            column.values = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::migration::History;
+    use crate::model::snapshot::{ColumnSample, ColumnStatistics, SCHEMA_VERSION, ServerFacts};
+
+    fn name(text: &str) -> QualifiedName {
+        QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())
+    }
+
+    fn snapshot(columns: &[(&str, &str)]) -> Snapshot {
+        let column = |(table, column): &(&str, &str)| ColumnStatistics {
+            relation: name(table),
+            column: Ident::new(*column).unwrap(),
+            inherited: false,
+            null_frac: 0.0,
+            avg_width: 4,
+            n_distinct: -1.0,
+            correlation: None,
+            most_common_freqs: Vec::new(),
+            values: Some(ColumnSample::default()),
+        };
+        Snapshot {
+            schema_version: SCHEMA_VERSION,
+            taken_at: String::new(),
+            server: ServerFacts {
+                version_num: 150_000,
+                database: String::new(),
+                encoding: String::new(),
+                collate: String::new(),
+                ctype: String::new(),
+                block_size: 8192,
+            },
+            settings: BTreeMap::new(),
+            ddl: None,
+            history: History::default(),
+            relations: Vec::new(),
+            columns: columns.iter().map(column).collect(),
+            unread: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_the_workload_needs_and_nobodys_secret_is_disclosed() {
+        let columns =
+            [("users", "id"), ("users", "user_email"), ("users", "note"), ("lower_idx", "lower")];
+        let used = BTreeSet::from([
+            (name("users"), Ident::new("id").unwrap()),
+            (name("users"), Ident::new("user_email").unwrap()),
+        ]);
+        let expression = (name("users"), "lower(user_email)".to_string());
+        let expressions = BTreeMap::from([(name("lower_idx"), expression)]);
+        let kept = |values, redact: &[&str]| {
+            let mut snapshot = snapshot(&columns);
+            let disclosure = Disclosure { values, used: &used, expressions: &expressions, redact };
+            disclose(&mut snapshot, &disclosure);
+            let kept = snapshot.columns.into_iter().filter(|column| column.values.is_some());
+            kept.map(|column| column.column.as_str().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(Values::Workload, &REDACTED), ["id"]);
+        assert_eq!(kept(Values::Workload, &[]), ["id", "user_email", "lower"]);
+        assert_eq!(kept(Values::All, &["MAIL"]), ["id", "note"]);
+        assert_eq!(kept(Values::None, &[]), [""; 0]);
+    }
+}
