@@ -81,6 +81,12 @@ impl<'a> FromSql<'a> for Json {
     }
 }
 
+/// The setting under which a generic plan shows all partitions: up to 15 the NULLs that stand in
+/// for parameters would leave none.
+pub fn without_pruning() -> BTreeMap<String, String> {
+    BTreeMap::from([("enable_partition_pruning".to_string(), "off".to_string())])
+}
+
 /// Makes the role and the settings of a query hold until the next call, so that queries in order of
 /// these cost one round trip each. Errors are those of the query, and leave the session usable.
 pub fn set_up(session: &mut Session, query: &Query, asking: &Asking) -> Outcome<()> {

@@ -104,9 +104,7 @@ fn compared(
     looked: &query::Query<'_>,
     terms: &Terms,
 ) -> Result<std::result::Result<BTreeSet<Use>, String>> {
-    // Without pruning: the values that stand in for parameters would leave no partition.
-    let all = ("enable_partition_pruning".to_string(), "off".to_string());
-    let settings = BTreeMap::from([all]);
+    let settings = explain::without_pruning();
     let asking = Asking { runs: false, is_generic: true, settings, ..side.asking(terms) };
     let plan = explain::set_up(side.session, query, &asking)
         .and_then(|()| explain::generic(side.session, looked.text, side.server.version_num));

@@ -116,7 +116,12 @@ fn used_columns(
     session: &mut Session,
     server: &server::Server,
 ) -> Result<BTreeSet<Column>> {
-    let asking = Asking { is_generic: true, statement_timeout: PLAN_TIMEOUT, ..Asking::default() };
+    let asking = Asking {
+        is_generic: true,
+        statement_timeout: PLAN_TIMEOUT,
+        settings: explain::without_pruning(),
+        ..Asking::default()
+    };
     let mut used = BTreeSet::new();
     for query in &context.profile().queries {
         let Ok(looked) = look(&query.sql) else { continue };

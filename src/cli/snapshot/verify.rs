@@ -13,7 +13,7 @@ use crate::cli::shadow::Shadow;
 use crate::error::{Error, Kind, Result};
 use crate::model::units::Millis;
 use crate::pg::server;
-use crate::query_plan::captures::{Captured, Captures};
+use crate::query_plan::captures::{Captured, Captures, Compared, compare};
 use crate::query_plan::verdict::Mode;
 use crate::report::{Report, Table};
 
@@ -52,7 +52,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let [there, here] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();
-    context.show(&report(&there, &here).findings(findings))
+    let compared = compare(&there, &here, &profile.gate);
+    context.show(&report(&there, &here, &compared).findings(findings))
 }
 
 /// How faithful a plan is.
@@ -68,8 +69,8 @@ enum Fidelity {
     Unplanned,
 }
 
-fn report(there: &Captures, here: &Captures) -> Report {
-    let header = ["query", "fidelity", "cost there", "here", "rows there", "rows here"];
+fn report(there: &Captures, here: &Captures, compared: &[Compared<'_>]) -> Report {
+    let header = ["query", "fidelity", "cost there", "here", "rows there", "rows here", "why"];
     let mut table = Table::new("", &header).right_aligned(&[2, 3, 4, 5]);
     let (mut exact, mut same, mut all) = (0, 0, 0);
     for one in &there.queries {
@@ -78,11 +79,22 @@ fn report(there: &Captures, here: &Captures) -> Report {
         all += usize::from(fidelity != Fidelity::Unplanned);
         exact += usize::from(fidelity == Fidelity::Exact);
         same += usize::from(matches!(fidelity, Fidelity::Exact | Fidelity::SameShape));
-        table.rows.push(row(one, other, fidelity));
+        let of_one = compared.iter().find(|pair| std::ptr::eq(pair.before, one));
+        let reasons = of_one.map(|pair| pair.judgement.reasons.as_slice()).unwrap_or_default();
+        let why = match fidelity {
+            Fidelity::Exact => String::new(),
+            Fidelity::SameShape | Fidelity::Different | Fidelity::Unplanned => {
+                reasons.iter().take(REASONS_MAX).cloned().collect::<Vec<_>>().join("; ")
+            }
+        };
+        table.rows.push([row(one, other, fidelity), vec![why]].concat());
     }
     let title = format!("{same} of {all} plans have the same shape, {exact} are exact");
     Report::new(&title).table(table)
 }
+
+/// How many reasons of a difference are told.
+const REASONS_MAX: usize = 2;
 
 fn fidelity(there: &Captured, here: &Captured) -> Fidelity {
     let Some(there) = there.capture() else { return Fidelity::Unplanned };
