@@ -12,7 +12,7 @@ use crate::cli::plan::shown;
 use crate::cli::plan::take::take_all;
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
-use crate::cli::snapshot::file::{self, DEFAULT};
+use crate::cli::snapshot::file::DEFAULT;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, has_errors};
 use crate::model::ident::QualifiedName;
@@ -38,6 +38,9 @@ pub struct Args {
     /// The file of `pgtune snapshot take`
     #[arg(long, value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     snapshot: PathBuf,
+    /// Plan as with so many times the rows
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
+    scale: f64,
     #[command(flatten)]
     queries: QueryArgs,
     /// The folder of the server programs
@@ -47,7 +50,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let snapshot = file::read(&args.snapshot)?;
+    let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;

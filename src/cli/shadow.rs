@@ -33,6 +33,7 @@ use super::database::Database;
 use super::folder;
 use super::migrate::strictness;
 use super::plan::take::Terms;
+use super::snapshot::file;
 
 /// How plans are asked for: nothing is run, and nobody is in the way.
 pub const TERMS: Terms =
@@ -196,6 +197,21 @@ impl<'a> Shadow<'a> {
 
     fn maintenance(&self) -> Result<Session> {
         Database::private(&self.server.url("postgres"), &self.profile)?.open()
+    }
+}
+
+/// Reads a snapshot, with so many times the rows.
+pub fn read(path: &Path, scale: f64) -> Result<Snapshot> {
+    let snapshot = file::read(path)?;
+    Ok(if scale == 1.0 { snapshot } else { snapshot.scaled(scale) })
+}
+
+/// Reads a factor that rows can be multiplied by.
+pub fn factor(text: &str) -> std::result::Result<f64, String> {
+    const FACTOR_MAX: f64 = 1e6;
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor <= FACTOR_MAX => Ok(factor),
+        Ok(_) | Err(_) => Err("write a number above 0, for example 10 or 0.5".to_string()),
     }
 }
 

@@ -11,6 +11,19 @@ use super::migration::History;
 /// Grows when a program that reads the file would have to change. New keys do not count.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Pages of a relation with so many times the rows. A BRIN's first pages, its own, its map's and
+/// one of summaries, are enough for many.
+fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
+    const BRIN_FIRST: f64 = 3.0;
+    match relation.access_method.as_str() {
+        "brin" => pages.min(BRIN_FIRST) + ((pages - BRIN_FIRST).max(0.0) * factor).ceil(),
+        _ => (pages * factor).ceil(),
+    }
+}
+
+/// Columns of at most so many values are taken for enumerations: more rows bring no new ones.
+const ENUMERATION_MAX: f32 = 1_000.0;
+
 /// A database as the planner sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -127,5 +140,87 @@ impl Snapshot {
     /// The server's major version.
     pub fn major(&self) -> u32 {
         self.server.version_num / 10_000
+    }
+
+    /// The same database with so many times the rows: what is unique, or nearly, grows along; what
+    /// has a few values keeps them.
+    pub fn scaled(&self, factor: f64) -> Snapshot {
+        let pages = |pages: i64| (pages as f64 * factor).round() as i64;
+        let relations = self.relations.iter().map(|one| RelationSize {
+            file_pages: scaled_pages(one, one.file_pages as f64, factor) as u64,
+            pages: match one.pages {
+                seen if seen > 0 => scaled_pages(one, seen as f64, factor) as i64,
+                unseen => unseen,
+            },
+            tuples: if one.tuples > 0.0 { one.tuples * factor } else { one.tuples },
+            all_visible_pages: pages(one.all_visible_pages),
+            tree_height: None,
+            ..one.clone()
+        });
+        let columns = self.columns.iter().map(|one| {
+            // Above a tenth of the rows ANALYZE tells a share, which stays.
+            let grows = one.n_distinct > ENUMERATION_MAX;
+            let n_distinct = if grows { one.n_distinct * factor as f32 } else { one.n_distinct };
+            ColumnStatistics { n_distinct, ..one.clone() }
+        });
+        let (relations, columns) = (relations.collect(), columns.collect());
+        Snapshot { relations, columns, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unique_grows_and_enumerations_stay() {
+        let name = QualifiedName::new(Ident::new("app").unwrap(), Ident::new("t").unwrap());
+        let relation = RelationSize {
+            name: name.clone(),
+            kind: 'r',
+            file_pages: 10,
+            pages: 10,
+            tuples: 1_000.0,
+            all_visible_pages: 4,
+            access_method: String::new(),
+            tree_height: Some(1),
+        };
+        let never_analyzed = RelationSize { pages: 0, tuples: -1.0, ..relation.clone() };
+        let column = |n_distinct| ColumnStatistics {
+            relation: name.clone(),
+            column: Ident::new("c").unwrap(),
+            inherited: false,
+            null_frac: 0.0,
+            avg_width: 4,
+            n_distinct,
+            correlation: None,
+            most_common_freqs: Vec::new(),
+            values: None,
+        };
+        let snapshot = Snapshot {
+            schema_version: SCHEMA_VERSION,
+            taken_at: String::new(),
+            server: ServerFacts {
+                version_num: 150_018,
+                database: String::new(),
+                encoding: String::new(),
+                collate: String::new(),
+                ctype: String::new(),
+                block_size: 8_192,
+            },
+            settings: BTreeMap::new(),
+            ddl: None,
+            history: History::default(),
+            relations: vec![relation, never_analyzed],
+            columns: vec![column(-1.0), column(7.0), column(5_000.0)],
+            unread: Vec::new(),
+        };
+        let scaled = snapshot.scaled(10.0);
+        let sizes: Vec<(u64, i64, f64)> =
+            scaled.relations.iter().map(|one| (one.file_pages, one.pages, one.tuples)).collect();
+        assert_eq!(sizes, [(100, 100, 10_000.0), (100, 0, -1.0)]);
+        let distinct: Vec<f32> = scaled.columns.iter().map(|one| one.n_distinct).collect();
+        assert_eq!(distinct, [-1.0, 7.0, 50_000.0]);
+        assert_eq!((snapshot.major(), scaled.relations[0].tree_height), (15, None));
     }
 }
