@@ -8,6 +8,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::interrupt;
+use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::take_all;
 use crate::cli::plan::workload::QueryArgs;
@@ -20,6 +21,7 @@ use crate::model::lock::LockMode;
 use crate::model::lock_trace::TracedLock;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::{human_bytes, human_duration};
+use crate::profile::partitions::PartitionRule;
 use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::report::{Report, Table};
 
@@ -59,6 +61,12 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let before = shadow.create("before", &applied)?;
     let after = shadow.copy("before", "after")?;
     let locks = shadow.migrate_traced(&after, &pending)?;
+    // Before its tables are as large as production's: a DEFAULT partition is read.
+    let rules: Vec<&PartitionRule> = profile.partitions.iter().collect();
+    let runway = match rules.is_empty() {
+        true => Vec::new(),
+        false => checked(&after, &rules, &profile.partitions, None)?.findings,
+    };
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries(context)?;
@@ -67,6 +75,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let [before, after] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let mut findings = std::mem::take(&mut shadow.findings);
+    findings.extend(runway);
     findings.extend(after.findings.clone());
     show(context, (&before, &after), locks_told(&locks, &snapshot), findings)
 }

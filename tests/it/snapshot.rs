@@ -154,6 +154,16 @@ fn check_tells_what_pending_migrations_would_do() {
         assert!(said.stdout.contains(text), "{text}: {said}");
     }
     assert!(!said.stdout.contains("public.notes"), "{said}");
+    // Partitions that end too soon are told, as they will be after the migrations.
+    let rule = "[[partitions]]\ntable = \"orders\"\ninterval = \"year\"\nahead = 2\n";
+    shop.project.profile(rule);
+    let said = shop.run(&["check", "--snapshot", "shop.json.zst", "-f", "queries.sql", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap();
+    let finding = &json["sections"][0]["findings"][0];
+    assert_eq!(
+        (&finding["check"], &finding["subject"]),
+        (&"runway".into(), &"public.orders".into())
+    );
 }
 
 #[test]

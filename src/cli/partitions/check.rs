@@ -15,6 +15,7 @@ use crate::pg::partitions::{holds_rows, index_counts, locks_per_transaction};
 use crate::pg::session::Session;
 use crate::planner::partition::health::{Counts, Health, InDefault, health};
 use crate::planner::partition::rule::{Rule, refuse_second, resolve};
+use crate::profile::partitions::PartitionRule;
 use crate::report::{Report, Table, metrics};
 
 use super::look::{Sight, look, parse_as_of, rules};
@@ -49,9 +50,36 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let rules = rules(context, &args.tables)?;
     let database = Database::of(context)?;
+    let Checked { healths, findings, now } =
+        checked(&database, &rules, &context.profile().partitions, args.as_of)?;
+    if args.prometheus {
+        context.ui.answer(&metrics::text(&healths_as_metrics(&healths, now), rules.len()))?;
+    } else {
+        context.show(&report(&healths, &findings))?;
+    }
+    let no = has_errors(&findings) || (args.strict && !findings.is_empty());
+    if no { Err(Error::new(Kind::Answer, "partitions need attention")) } else { Ok(()) }
+}
+
+/// How partitioned tables are, and what is to be said about them.
+pub struct Checked {
+    /// Each table whose rule can be followed.
+    healths: Vec<Health>,
+    /// What needs attention.
+    pub findings: Vec<Finding>,
+    /// When that was.
+    now: DateTime<Utc>,
+}
+
+/// Looks at the tables of these rules, `all` of which the profile has.
+pub fn checked(
+    database: &Database,
+    rules: &[&PartitionRule],
+    all: &[PartitionRule],
+    as_of: Option<DateTime<Utc>>,
+) -> Result<Checked> {
     let mut session = database.open()?;
-    let sight = look(&mut session, &database, args.as_of)?;
-    let all = &context.profile().partitions;
+    let sight = look(&mut session, database, as_of)?;
     let resolved = rules.iter().map(|written| {
         let rule = resolve(written, &sight.catalog)?;
         refuse_second(rule, all, &sight.catalog)
@@ -71,13 +99,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         }
     }
     findings.extend(healths.iter().flat_map(|health| health.findings.clone()));
-    if args.prometheus {
-        context.ui.answer(&metrics::text(&healths_as_metrics(&healths, sight.now), rules.len()))?;
-    } else {
-        context.show(&report(&healths, &findings))?;
-    }
-    let no = has_errors(&findings) || (args.strict && !findings.is_empty());
-    if no { Err(Error::new(Kind::Answer, "partitions need attention")) } else { Ok(()) }
+    Ok(Checked { healths, findings, now: sight.now })
 }
 
 /// What fits and what does not, apart.

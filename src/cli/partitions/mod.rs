@@ -5,7 +5,7 @@ use crate::error::Result;
 use super::context::Context;
 
 mod archive;
-mod check;
+pub mod check;
 mod drop;
 mod jobs;
 mod list;
