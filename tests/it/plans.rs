@@ -138,10 +138,10 @@ fn one_bad_query_stops_no_other() {
     let bad = [
         ("gone", "select * from no_such_table", "", "does not exist"),
         ("several", "select 1; drop table orders", "", "these are 2 statements"),
-        ("few", "select $1::int + $2::int", "[[\"1\"]]", "it takes 2 values, and 1 are given"),
+        ("few", "select $1::int + $2::int", "[[\"1\"]]", "it takes 2 values, and 1 is given"),
         ("none", "select $1::int", "", "0 are given; $1 is compared with no column"),
         ("unread", "select * from unread where a = $1", "", "no statistics for public.unread.a"),
-        ("many", "select 1", "[[\"1\"]]", "it takes 0 values, and 1 are given"),
+        ("many", "select 1", "[[\"1\"]]", "it takes 0 values, and 1 is given"),
         ("odd", "select $1::int", "[[\"one\"]]", "invalid input syntax"),
         ("utility", "vacuum orders", "", "EXPLAIN does not take"),
         ("open", "select 'x", "", "this string has no end"),

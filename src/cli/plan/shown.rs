@@ -27,7 +27,7 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
                 true => Figures::Measured,
                 false => Figures::Estimated,
             }),
-            Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
+            Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why) => why.clone(),
         };
         report = report.text(&one.label(), format!("{text}\n"));
     }
@@ -56,7 +56,7 @@ fn time(one: &Captured) -> Option<f64> {
 fn row(one: &Captured, measured: bool) -> Vec<String> {
     let Some(capture) = one.capture() else {
         let why = match &one.outcome {
-            Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
+            Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why) => why.clone(),
             Outcome::Plan(_) => String::new(),
         };
         let blanks = if measured { 5 } else { 3 };
@@ -192,5 +192,6 @@ fn times(one: &Compared<'_>) -> Option<(f64, f64)> {
 }
 
 fn milliseconds(ms: f64) -> String {
-    human_duration(std::time::Duration::from_secs_f64(ms.max(0.0) / 1e3))
+    let time = std::time::Duration::try_from_secs_f64(ms.max(0.0) / 1e3);
+    human_duration(time.unwrap_or(std::time::Duration::MAX))
 }

@@ -73,8 +73,10 @@ impl SidesArgs {
         // What was asked for is no reason not to compare, but where costs are in other units then.
         let is_run = terms.mode == Mode::Analyze;
         for (name, _) in self.set.iter().filter(|(name, _)| is_run || !is_price(name)) {
-            before.forget_setting(name);
-            after.forget_setting(name);
+            // The server writes all names of its planner's settings in small letters.
+            let name = name.to_ascii_lowercase();
+            before.forget_setting(&name);
+            after.forget_setting(&name);
         }
         Ok((before, after))
     }
