@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::project::Run;
 use crate::support::{Database, eventually};
 use crate::user_project::{Project, Said};
 
@@ -229,4 +230,27 @@ fn plans_that_cannot_be_noted_end_no_migration() {
     }
     let drop = format!("drop owned by {role}; drop role {role}");
     eventually("the role is free", || database.connect().batch_execute(&drop).is_ok());
+}
+
+#[test]
+fn an_interrupt_ends_what_runs_in_the_database_too() {
+    let queries = [("slow", "select pg_sleep(600)")];
+    let Some((project, database)) = project("plan_interrupt", &queries) else { return };
+    let capture = ["plan", "capture", "--mode", "analyze", "--timeout", "10min"];
+    let diff = ["plan", "diff", "--set", "work_mem=8MB", "--mode", "analyze", "--timeout", "10min"];
+    for arguments in [&capture[..], &diff[..]] {
+        let run = Run::of(project.command(arguments));
+        let count = |what: &str| {
+            let sql = format!(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and {what}"
+            );
+            database.connect().query_one(&sql, &[]).unwrap().get::<_, i64>(0)
+        };
+        eventually("it sleeps", || count("wait_event = 'PgSleep'") == 1);
+        run.signal("INT");
+        let outcome = run.finish();
+        assert_eq!(outcome.code, Some(130), "{outcome:?}");
+        eventually("nothing runs", || count("wait_event = 'PgSleep'") == 0);
+    }
 }

@@ -3,6 +3,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
+use crate::cli::interrupt;
 use crate::cli::plan::take::{Side, Terms, take_all};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::cli::private::setting;
@@ -59,14 +60,21 @@ impl SidesArgs {
             server::look(&mut first, &database.history_table)?,
             server::look(&mut second, &other.history_table)?,
         ];
+        let stopped = interrupt::listen()?;
+        let cancelers = [first.canceler(), second.canceler()];
         let mut before = Side::new(&mut first, &servers[0]);
         before.without_policies = self.policies;
         let mut after = Side::new(&mut second, &servers[1]);
         after.settings = self.set.iter().cloned().collect();
         let mut show = None;
-        let taken = take_all(&mut [before, after], &queries, terms, None, |done, of| {
-            let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
-            show(done as u64, "plans");
+        let taken = interrupt::cancelling(&cancelers[0], stopped, || {
+            interrupt::cancelling(&cancelers[1], stopped, || {
+                take_all(&mut [before, after], &queries, terms, None, |done, of| {
+                    let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
+                    show(done as u64, "plans");
+                    interrupt::check(stopped)
+                })
+            })
         })?;
         let [mut before, mut after] = <[Captures; 2]>::try_from(taken)
             .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;

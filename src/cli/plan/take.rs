@@ -84,7 +84,7 @@ struct Answer<'a> {
 
 /// Takes the plans of `queries`, each with all of its sets of values; those without are planned
 /// with values of `known`, or else with some that the statistics offer. `progress` hears how many
-/// are done, and of how many. The session is left as it was.
+/// are done, and of how many, and may end it. The session is left as it was.
 ///
 /// Errors where the server is gone; what is wrong with a query is its outcome.
 pub fn take(
@@ -92,7 +92,7 @@ pub fn take(
     queries: &[Query],
     terms: &Terms,
     known: Option<&Captures>,
-    progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize) -> Result<()>,
 ) -> Result<Captures> {
     let mut captures = take_all(&mut [side], queries, terms, known, progress)?;
     Ok(captures.remove(0))
@@ -105,16 +105,16 @@ pub fn take_all(
     queries: &[Query],
     terms: &Terms,
     known: Option<&Captures>,
-    mut progress: impl FnMut(usize, usize),
+    mut progress: impl FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<Captures>> {
     let asked = with_values(&mut sides[0], queries, terms, known)?;
     let mut answers = Vec::new();
     let turns = in_order(&asked);
     for (done, (one, set)) in turns.iter().copied().enumerate() {
-        progress(done, turns.len());
+        progress(done, turns.len())?;
         answers.push(Answer { query: one.query, set, told: ask(sides, one, set, terms)? });
     }
-    progress(turns.len(), turns.len());
+    progress(turns.len(), turns.len())?;
     for side in sides.iter_mut() {
         explain::end(side.session)?;
     }

@@ -176,7 +176,7 @@ impl<'a> PlanWatch<'a> {
         let (terms, gate) = (self.terms(), self.thresholds);
         let session = &mut crew.sessions[0];
         let side = Side::new(session, self.server);
-        let mut after = take(side, &queries, &terms, Some(before), |_, _| {})?;
+        let mut after = take(side, &queries, &terms, Some(before), |_, _| Ok(()))?;
         let mut side = Side::new(session, self.server);
         note_rivals(&mut side, &queries, before, &mut after, &terms, gate)?;
         let names: BTreeSet<&str> = queries.iter().map(|query| query.name.as_str()).collect();
@@ -229,7 +229,7 @@ impl<'a> PlanWatch<'a> {
     fn look(&self, session: &mut Session) -> Result<Captures> {
         let terms = self.terms();
         let side = Side::new(session, self.server);
-        take(side, self.queries, &terms, self.last.as_ref(), |_, _| {})
+        take(side, self.queries, &terms, self.last.as_ref(), |_, _| Ok(()))
     }
 
     /// Compares, shows what is news, and writes down how the queries of these names fare.
