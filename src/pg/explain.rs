@@ -81,6 +81,12 @@ impl<'a> FromSql<'a> for Json {
     }
 }
 
+/// Whether the server takes a setting with this value; nothing is set.
+pub fn check_setting(session: &mut Session, name: &str, value: &str) -> Outcome<()> {
+    let sql = format!("SELECT set_config({}, {}, true)", literal(name), literal(value));
+    session.texts(&sql).map(drop)
+}
+
 /// Makes the role and the settings of a query hold until the next call, so that queries in order of
 /// these cost one round trip each. Errors are those of the query, and leave the session usable.
 pub fn set_up(session: &mut Session, query: &Query, asking: &Asking) -> Outcome<()> {

@@ -96,7 +96,11 @@ pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
 
 /// What it all comes to: what each query that changed means to one call and to the workload.
 pub fn weighed(workload: &WorkloadJudgement) -> Report {
-    let share = |share: f64| percent(1.0, 1.0 + share);
+    let share = |share: f64| match share.abs() {
+        // What has no figures, as what failed, has no share either.
+        none if none < 0.0005 => String::new(),
+        _ => percent(1.0, 1.0 + share),
+    };
     let header = ["query", "verdict", "one call", "the workload", "blocks", "why"];
     let title = format!("the workload, by {} and calls", workload.unit);
     let mut table = Table::new(&title, &header).right_aligned(&[2, 3]);

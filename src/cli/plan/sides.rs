@@ -8,7 +8,9 @@ use crate::cli::plan::take::{Side, Terms, take_all};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::cli::private::setting;
 use crate::error::{Error, Kind, Result};
+use crate::pg::explain;
 use crate::pg::server;
+use crate::pg::session::Session;
 use crate::profile::Query;
 use crate::query_plan::captures::Captures;
 use crate::query_plan::verdict::Mode;
@@ -42,6 +44,15 @@ impl SidesArgs {
         Ok(queries)
     }
 
+    /// Settings that the server does not take would make every query fail.
+    fn refuse_unknown(&self, session: &mut Session) -> Result<()> {
+        for (name, value) in &self.set {
+            explain::check_setting(session, name, value)
+                .map_err(|failure| Error::usage(format!("--set {name}: {}", failure.message)))?;
+        }
+        Ok(())
+    }
+
     /// Takes the plans of both sides.
     pub fn take(
         &self,
@@ -55,6 +66,7 @@ impl SidesArgs {
             None => Database::of(context)?,
         };
         let (mut first, mut second) = (database.open()?, other.open()?);
+        self.refuse_unknown(&mut second)?;
         let queries = self.concerned(workload.queries(context, &mut first)?)?;
         let servers = [
             server::look(&mut first, &database.history_table)?,
