@@ -19,6 +19,7 @@ mod locks;
 mod lookalikes;
 mod oracle;
 mod partitions;
+mod plan_trouble;
 mod plans;
 mod project;
 mod refinery;
