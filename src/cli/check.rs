@@ -26,6 +26,7 @@ use crate::profile::partitions::PartitionRule;
 use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::query_plan::workload::WorkloadJudgement;
 use crate::report::locks::{LockRow, Work};
+use crate::report::timeline::Timeline;
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
@@ -92,7 +93,10 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     findings.extend(runway);
     findings.extend(after.findings.clone());
     let report = Report::new("").locks(locks_told(&locks, &snapshot, &pending));
-    let report = timelines.into_iter().fold(report, Report::timeline);
+    let report = timelines.into_iter().fold(report, |report, line| {
+        let title = format!("partitions of {}", line.title);
+        report.timeline(Timeline { title, ..line })
+    });
     let subjects = subjects(&pending, &queries);
     Ok(judged(context, (&before, &after), report, findings, subjects))
 }
@@ -118,13 +122,13 @@ fn judged(
     };
     findings.extend(worse(&workload));
     let mut told = Report::new("").findings(findings);
+    told.sections.extend(report.sections);
     told.sections.extend(shown::weighed(&workload).sections);
     let mut queries = shown::compared("", &compared).sections;
     if let Some(Section::Table(table)) = queries.first_mut() {
         table.title = "queries".to_string();
     }
     told.sections.extend(queries);
-    told.sections.extend(report.sections);
     Examined { report: told.judged(subjects), answer }
 }
 

@@ -45,7 +45,7 @@ enum Shown<'a> {
     Findings { findings: &'a [Finding] },
     Plan(trees::Trees),
     Chart(drawn::Rows),
-    Locks { lines: drawn::Rows, table: LockTable },
+    Locks { lines: drawn::Rows, columns: Vec<Column<'a>>, rows: Vec<Vec<String>> },
     Timeline(drawn::Line),
     Text { body: &'a str },
 }
@@ -54,13 +54,6 @@ enum Shown<'a> {
 struct Column<'a> {
     name: &'a str,
     right: bool,
-}
-
-/// The locks once more, in figures.
-#[derive(Serialize)]
-struct LockTable {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
 }
 
 /// The report as a page.
@@ -98,9 +91,9 @@ fn part(section: &Section) -> Option<Part<'_>> {
             part(&course.query, Shown::Chart(drawn::chart(&chart)))
         }
         Section::Locks { rows } if !rows.is_empty() => {
-            let Table { header, rows: cells, .. } = locks::table(rows);
-            let table = LockTable { header, rows: cells };
-            part("locks", Shown::Locks { lines: drawn::locks(rows), table })
+            let Table { rows: cells, right_aligned, .. } = locks::table(rows);
+            let columns = columns(&locks::HEADER, &right_aligned);
+            part("locks", Shown::Locks { lines: drawn::locks(rows), columns, rows: cells })
         }
         Section::Timeline(line) if !line.stretches.is_empty() => {
             part(&line.title, Shown::Timeline(drawn::timeline(line)))
@@ -114,11 +107,16 @@ fn part(section: &Section) -> Option<Part<'_>> {
 }
 
 fn shown_table(table: &Table) -> Shown<'_> {
-    let columns = table.header.iter().enumerate();
-    let columns = columns
-        .map(|(at, name)| Column { name, right: table.right_aligned.contains(&at) })
-        .collect();
+    let columns = columns(&table.header, &table.right_aligned);
     Shown::Table { columns, rows: &table.rows }
+}
+
+fn columns<'a>(names: &'a [impl AsRef<str>], right_aligned: &[usize]) -> Vec<Column<'a>> {
+    let column = |(at, name): (usize, &'a _)| Column {
+        name: AsRef::as_ref(name),
+        right: right_aligned.contains(&at),
+    };
+    names.iter().enumerate().map(column).collect()
 }
 
 #[cfg(test)]

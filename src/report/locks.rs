@@ -110,10 +110,12 @@ pub fn work(row: &LockRow) -> String {
     row.work.words().to_string() + &row.expected_ms.map_or_else(String::new, about)
 }
 
+/// The columns of the table.
+pub const HEADER: [&str; 6] = ["statement", "table", "size", "lock", "stops", "work"];
+
 /// The rows as a table.
 pub fn table(rows: &[LockRow]) -> Table {
-    let header = ["statement", "table", "size", "lock", "stops", "work"];
-    let mut table = Table::new("locks", &header).right_aligned(&[2]);
+    let mut table = Table::new("locks", &HEADER).right_aligned(&[2]);
     table.rows = rows
         .iter()
         .map(|row| {
