@@ -84,7 +84,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     };
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
-    let queries = args.queries.queries(context)?;
+    let queries = args.queries.queries_if_any(context)?;
     let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let taken = take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| {})?;
     let [before, after] = <[Captures; 2]>::try_from(taken)
