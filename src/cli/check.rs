@@ -86,7 +86,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries_if_any(context)?;
     let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
-    let taken = take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| {})?;
+    let taken =
+        take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
     let [before, after] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let mut findings = std::mem::take(&mut shadow.findings);

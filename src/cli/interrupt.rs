@@ -27,6 +27,14 @@ pub fn listen() -> Result<&'static AtomicBool> {
     }
 }
 
+/// Errors once `stopped` is true, for what has changed nothing.
+pub fn check(stopped: &AtomicBool) -> Result<()> {
+    match stopped.load(Ordering::Relaxed) {
+        true => Err(Error::new(Kind::Interrupted, "interrupted; nothing was changed")),
+        false => Ok(()),
+    }
+}
+
 /// Does `work`; once `stopped` is true, cancels whatever the session of `canceler` runs.
 pub fn cancelling<T>(
     canceler: &Canceler,

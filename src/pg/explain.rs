@@ -87,6 +87,12 @@ pub fn without_pruning() -> BTreeMap<String, String> {
     BTreeMap::from([("enable_partition_pruning".to_string(), "off".to_string())])
 }
 
+/// Whether the server takes a setting with this value; nothing is set.
+pub fn check_setting(session: &mut Session, name: &str, value: &str) -> Outcome<()> {
+    let sql = format!("SELECT set_config({}, {}, true)", literal(name), literal(value));
+    session.texts(&sql).map(drop)
+}
+
 /// Makes the role and the settings of a query hold until the next call, so that queries in order of
 /// these cost one round trip each. Errors are those of the query, and leave the session usable.
 pub fn set_up(session: &mut Session, query: &Query, asking: &Asking) -> Outcome<()> {
@@ -107,37 +113,49 @@ pub fn generic(session: &mut Session, sql: &str, version_num: u32) -> Outcome<St
     generic_of_prepared(session, sql)
 }
 
-/// Runs the statement in a transaction that is rolled back; its plan with what it did. Reading the
-/// clock around each node takes time itself: `with_times` says whether to.
+/// Runs the statement in a transaction that is rolled back; its plan with what it did, and whether
+/// it wrote anything, be it by a function. Reading the clock around each node takes time itself:
+/// `with_times` says whether to.
 pub fn run(
     session: &mut Session,
     sql: &str,
     values: &[String],
     with_times: bool,
-) -> Outcome<String> {
+) -> Outcome<(String, bool)> {
+    // Advisory locks of the session outlive its transaction.
+    const END: &str = "ROLLBACK; SELECT pg_advisory_unlock_all()";
     let timing = if with_times { "ON" } else { "OFF" };
     session.run("BEGIN")?;
-    let plan = explain(session, &format!(", ANALYZE, BUFFERS, TIMING {timing}"), sql, values);
-    session.roll_back();
-    plan
+    match explain(session, &format!(", ANALYZE, BUFFERS, TIMING {timing}"), sql, values) {
+        Ok(plan) => {
+            let wrote = "SELECT 'wrote' WHERE pg_current_xact_id_if_assigned() IS NOT NULL";
+            let told = session.texts(&format!("{wrote}; {END}"))?;
+            Ok((plan, told.iter().any(|text| text == "wrote")))
+        }
+        Err(failure) => {
+            // A broken connection has nothing to end.
+            let _ = session.run(END);
+            Err(failure)
+        }
+    }
 }
 
-/// `SET` statements that hold while the query is planned. What is not run must not change anything.
+/// `SET` statements that hold while the query is planned. What is not run must not change anything,
+/// and no setting of the application makes us wait longer than we were asked to.
 fn settings(query: &Query, asking: &Asking) -> Vec<String> {
-    let mut settings = vec![
-        format!("SET statement_timeout = '{}'", asking.statement_timeout),
-        format!("SET lock_timeout = '{}'", asking.lock_timeout),
-    ];
+    let all = query.settings.iter().chain(&asking.settings);
+    let set = |(name, value): (&String, &String)| {
+        format!("SELECT set_config({}, {}, false)", literal(name), literal(value))
+    };
+    let mut settings: Vec<String> = all.map(set).collect();
+    settings.push(format!("SET statement_timeout = '{}'", asking.statement_timeout));
+    settings.push(format!("SET lock_timeout = '{}'", asking.lock_timeout));
     if !asking.runs {
         settings.push("SET default_transaction_read_only = on".to_string());
     }
     if asking.is_generic {
         settings.push("SET plan_cache_mode = force_generic_plan".to_string());
     }
-    let all = query.settings.iter().chain(&asking.settings);
-    settings.extend(all.map(|(name, value)| {
-        format!("SELECT set_config({}, {}, false)", literal(name), literal(value))
-    }));
     if asking.without_policies {
         // An error where policies would apply all the same.
         settings.push("SET row_security = off".to_string());
@@ -164,9 +182,29 @@ pub fn execution_ms(plan: &str) -> f64 {
     value.and_then(|value| value.pointer("/0/Execution Time")?.as_f64()).unwrap_or(f64::MAX)
 }
 
-/// Before PostgreSQL 16 only a prepared statement shows its generic plan.
+/// Before PostgreSQL 16 only a prepared statement shows its generic plan. Its executor leaves out
+/// the partitions that NULL is not in: all. They are shown as from 16 on when none is pruned.
 fn generic_of_prepared(session: &mut Session, sql: &str) -> Outcome<String> {
-    session.run("BEGIN")?;
+    let plan = generic_under(session, sql, "")?;
+    if !plan.contains("\"Subplans Removed\": ") {
+        return Ok(plan);
+    }
+    let all = "SET LOCAL enable_partition_pruning = off";
+    Ok(without_setting(generic_under(session, sql, all)?, "enable_partition_pruning"))
+}
+
+/// A plan as if a setting were not told.
+fn without_setting(plan: String, name: &str) -> String {
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&plan) else { return plan };
+    if let Some(settings) = value.pointer_mut("/0/Settings").and_then(|it| it.as_object_mut()) {
+        settings.remove(name);
+    }
+    value.to_string()
+}
+
+/// The generic plan of a prepared statement, made under `setting`.
+fn generic_under(session: &mut Session, sql: &str, setting: &str) -> Outcome<String> {
+    session.run(&format!("BEGIN; {setting}"))?;
     let plan = session.run(&format!("PREPARE pgtune_query AS {sql}")).and_then(|()| {
         let count = "SELECT cardinality(parameter_types)::text FROM pg_prepared_statements WHERE \
                      name = 'pgtune_query'";

@@ -89,6 +89,12 @@ impl Failure {
         Failure { code, message, details: Vec::new(), hint: None, position: None }
     }
 
+    /// A query is none, or several statements.
+    pub fn not_one_statement(message: String) -> Failure {
+        let code = SqlState::SYNTAX_ERROR.code().to_string();
+        Failure { code, message, details: Vec::new(), hint: None, position: None }
+    }
+
     /// As if the server had been asked to cancel.
     pub fn interrupted() -> Failure {
         let (code, message) = ("57014".to_string(), "interrupted".to_string());

@@ -7,6 +7,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::model::ident::{Ident, literal};
 use crate::profile::Query;
+use crate::sql::query::look;
 
 /// The median of five does not follow a single disturbed run.
 const SAMPLES_MAX: usize = 5;
@@ -61,18 +62,22 @@ pub fn opening(query: &Query) -> Result<String> {
     Ok(sql)
 }
 
-/// Prepares the query where it will be planned for its values.
+/// Prepares the query where it will be planned for its values. A second statement behind it would
+/// be run, and one that ends the transaction would not be rolled back.
 fn prepare(session: &mut Session, query: &Query, opening: &str) -> Outcome<()> {
+    let statement = look(&query.sql).map_err(|why| Failure::not_one_statement(why.to_string()))?;
     session.run(opening)?;
     session.run("SET LOCAL plan_cache_mode = force_custom_plan")?;
-    session.run(&format!("PREPARE pgtune_query AS {}", query.sql))
+    session.run(&format!("PREPARE pgtune_query AS {}", statement.text))
 }
 
 /// Leaves nothing behind; errors name the query.
 fn close<T>(session: &mut Session, query: &Query, run: Outcome<T>) -> Result<T> {
     session.roll_back();
-    // A prepared statement outlives its transaction.
-    let run = run.and_then(|run| session.run("DEALLOCATE ALL").map(|()| run));
+    // A prepared statement outlives its transaction, and so does an advisory lock, which clients
+    // would wait for.
+    let end = "DEALLOCATE ALL; SELECT pg_advisory_unlock_all()";
+    let run = run.and_then(|run| session.run(end).map(|()| run));
     run.map_err(|failure| failure.explain(&format!("cannot run the query {}", query.name)))
 }
 

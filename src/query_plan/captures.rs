@@ -87,7 +87,7 @@ impl Captured {
     pub fn capture(&self) -> Option<&Capture> {
         match &self.outcome {
             Outcome::Plan(capture) => Some(capture),
-            Outcome::Error(_) | Outcome::TimedOut(_) => None,
+            Outcome::Error(_) | Outcome::TimedOut(_) | Outcome::Locked(_) => None,
         }
     }
 }
@@ -133,6 +133,11 @@ impl Captures {
         of_query.filter_map(|one| one.chosen.as_ref())
     }
 
+    /// How many have no partner on the other side.
+    pub fn unpaired(&self, other: &Captures) -> usize {
+        self.queries.iter().filter(|one| other.of(one).is_none()).count()
+    }
+
     /// The plan of the same query with the same set of values.
     pub fn of(&self, other: &Captured) -> Option<&Captured> {
         self.queries.iter().find(|one| (&one.query, one.set) == (&other.query, other.set))
@@ -149,14 +154,28 @@ pub fn compare<'a>(
     pairs
         .map(|(before, after)| {
             let plans = before.capture().zip(after.capture());
+            let judgement = judge(&before.outcome, &after.outcome, thresholds);
             Compared {
                 before,
                 after,
-                judgement: judge(&before.outcome, &after.outcome, thresholds),
+                judgement: with_values(before, after, judgement),
                 diff: plans.map(|(before, after)| diff(&before.plan, &after.plan)),
             }
         })
         .collect()
+}
+
+/// Plans for other values tell nothing of each other, unless they are the same all the same.
+fn with_values(before: &Captured, after: &Captured, judgement: Judgement) -> Judgement {
+    let (Some(b), Some(a)) = (&before.chosen, &after.chosen) else { return judgement };
+    let is_plan = before.capture().zip(after.capture()).is_some();
+    if b.values == a.values || !is_plan || judgement.verdict == Verdict::Identical {
+        return judgement;
+    }
+    let shown = |set: &ChosenSet| format!("{} ({})", set.values.join(", "), set.name);
+    let other = format!("planned for other values: {} instead of {}", shown(a), shown(b));
+    let reasons = [vec![other], judgement.reasons].concat();
+    Judgement { verdict: Verdict::NotComparable, reasons, ..judgement }
 }
 
 /// What it all comes to, each query with its sets of values as one, weighed by how often it is run.

@@ -136,8 +136,10 @@ fn beside(tokens: &[String], at: usize) -> Option<Found> {
     let parameter = word(at + 1).parse().ok()?;
     let (start, end) = in_brackets(tokens, at, at + 2);
     let before = |at: usize| at.checked_sub(1).map_or("", word);
+    // `= ANY ($1)` is one value for several; `= ANY (ARRAY[$1, $2])` was `IN ($1, $2)`.
+    let list = in_list(tokens, start);
     let is_any = before(start) == "ANY";
-    let start = if is_any { start - 1 } else { start };
+    let start = if is_any { start - 1 } else { list.unwrap_or(start) };
     // `column = $1`, in brackets of its own.
     let operator_at = operator_before(tokens, start);
     let (operator, operand, turned) = if operator_at < start {
@@ -161,6 +163,18 @@ fn beside(tokens: &[String], at: usize) -> Option<Found> {
     };
     let (alias, column) = column(operand)?;
     Some(Found { parameter, alias, column, comparison })
+}
+
+/// Where `ANY (ARRAY[…` begins, of whose list the token at `at` is one; `None` where it is in none.
+fn in_list(tokens: &[String], at: usize) -> Option<usize> {
+    let is_item = |token: &&String| {
+        let is_sign = ["$", ",", "(", ")"].contains(&token.as_str());
+        is_sign || token.chars().all(|c| c.is_ascii_digit())
+    };
+    let items = tokens[..at].iter().rev().take_while(is_item).count();
+    let start = (at - items).checked_sub(4)?;
+    let is_list = tokens[start..].iter().take(4).eq(["ANY", "(", "ARRAY", "["].iter());
+    is_list.then_some(start)
 }
 
 /// `tokens[start..end]` with the brackets that hold nothing else: those of `($1)::text`.
@@ -246,6 +260,10 @@ mod tests {
         assert_eq!(found("($1 <= e.at)"), ["1 From e.at"]);
         assert_eq!(found("((e.kind)::text = ANY (($3)::text[]))"), ["3 Any e.kind"]);
         assert_eq!(found("(t.name ~~ $1)"), ["1 Like t.name"]);
+        assert_eq!(
+            found("((t.kind)::text = ANY (ARRAY[($1)::text, $2, $12]))"),
+            ["1 Equal t.kind", "2 Equal t.kind", "12 Equal t.kind"]
+        );
         let either = "((t.a = $1) OR ((t.b > $2) AND (t.c = 'it''s $9')))";
         assert_eq!(found(either), ["1 Equal t.a", "2 From t.b"]);
     }

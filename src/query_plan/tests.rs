@@ -64,7 +64,7 @@ fn outcome(side: &Value) -> Outcome {
 fn plan(outcome: &Outcome) -> Option<&QueryPlan> {
     match outcome {
         Outcome::Plan(capture) => Some(&capture.plan),
-        Outcome::Error(_) | Outcome::TimedOut(_) => None,
+        Outcome::Error(_) | Outcome::TimedOut(_) | Outcome::Locked(_) => None,
     }
 }
 

@@ -107,7 +107,8 @@ fn column_of<'a>(
         .find_map(|one| Some((one, known.get(&(one.relation.clone(), one.column.clone()))?)))
         .filter(|(_, values)| !values.common.is_empty() || !values.bounds.is_empty());
     found.ok_or_else(|| {
-        format!("there are no statistics for {}.{}: ANALYZE it", first.relation, first.column)
+        let (relation, column) = (&first.relation, &first.column);
+        format!("there are no statistics for {relation}.{column} that the role may see: ANALYZE it")
     })
 }
 
@@ -271,7 +272,7 @@ mod tests {
         let values = known(&[("a", &["x"], false)]);
         let expected = "$2 is compared with no column whose values are known";
         assert_eq!(told(2, &values), expected);
-        let expected = "there are no statistics for app.t.a: ANALYZE it";
+        let expected = "there are no statistics for app.t.a that the role may see: ANALYZE it";
         assert_eq!(told(1, &BTreeMap::new()), expected);
         assert_eq!(told(1, &known(&[("a", &[], false)])), expected);
     }

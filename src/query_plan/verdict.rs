@@ -63,6 +63,8 @@ pub enum Outcome {
     Error(String),
     /// It ran out of time.
     TimedOut(String),
+    /// It was not planned: somebody held a lock on one of its tables.
+    Locked(String),
 }
 
 /// A plan and the circumstances it was made in.
@@ -132,6 +134,13 @@ pub fn judge(before: &Outcome, after: &Outcome, thresholds: &Thresholds) -> Judg
         (Outcome::Plan(_), Outcome::TimedOut(why)) => {
             return without_plan(Verdict::Regressed, format!("runs out of time now: {why}"));
         }
+        // That says nothing of the query.
+        (Outcome::Plan(_), Outcome::Locked(why)) => {
+            return without_plan(Verdict::NotComparable, format!("not planned now: {why}"));
+        }
+        (Outcome::Locked(why), _) => {
+            return without_plan(Verdict::NotComparable, format!("not planned before: {why}"));
+        }
         (Outcome::TimedOut(why), Outcome::Plan(_)) => {
             return without_plan(Verdict::Improved, format!("ran out of time before: {why}"));
         }
@@ -140,7 +149,7 @@ pub fn judge(before: &Outcome, after: &Outcome, thresholds: &Thresholds) -> Judg
         }
         (
             Outcome::Error(_) | Outcome::TimedOut(_),
-            Outcome::Error(why) | Outcome::TimedOut(why),
+            Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why),
         ) => {
             let reason = format!("failed before as well: {why}");
             return without_plan(Verdict::NotComparable, reason);
@@ -485,6 +494,11 @@ mod tests {
         assert_eq!(judged(&late, &plan()), Verdict::Improved);
         assert_eq!(judged(&error, &plan()), Verdict::NotComparable);
         assert_eq!(judged(&error, &late), Verdict::NotComparable);
+        // Somebody's lock says nothing of the query.
+        let locked = Outcome::Locked("lock timeout".to_string());
+        for (before, after) in [(&plan(), &locked), (&locked, &plan()), (&locked, &error)] {
+            assert_eq!(judged(before, after), Verdict::NotComparable);
+        }
         assert_eq!(shapes(&[plan(), error, plan(), outcome(capture("Index Scan", 1.0, None))]), 2);
     }
 }

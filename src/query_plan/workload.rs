@@ -62,7 +62,7 @@ pub fn shapes(outcomes: &[Outcome]) -> usize {
             let capture: &Capture = capture;
             Some(capture.plan.shape())
         }
-        Outcome::Error(_) | Outcome::TimedOut(_) => None,
+        Outcome::Error(_) | Outcome::TimedOut(_) | Outcome::Locked(_) => None,
     };
     outcomes.iter().filter_map(plan).collect::<BTreeSet<_>>().len()
 }

@@ -68,6 +68,11 @@ pub fn record(rows: &[PlanRow]) -> Vec<String> {
              verdict text NOT NULL,\n  digest text NOT NULL,\n  cost float8,\n  time_ms float8,\n  \
              outcome jsonb)"
         ),
+        // The first tables had no names of sets, and all plans.
+        format!(
+            "ALTER TABLE {PLAN_HISTORY_TABLE}\n  ADD COLUMN IF NOT EXISTS parameters_name text NOT \
+             NULL DEFAULT '',\n  ALTER COLUMN outcome DROP NOT NULL"
+        ),
         format!(
             "INSERT INTO {PLAN_HISTORY_TABLE}\n  (taken_at, change, moment, query, parameters, \
              parameters_name, mode, verdict, digest, cost, time_ms, outcome)\n  VALUES {values}"

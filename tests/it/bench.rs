@@ -537,3 +537,18 @@ fn a_shipped_workload_is_measured_from_nothing_and_nothing_stays() {
     assert!(outcome.stderr.contains("the data of telemetry needs V4"), "{outcome:?}");
     assert_nothing_left(temp.path());
 }
+
+#[test]
+fn a_query_of_several_statements_leaves_nothing() {
+    let Some(database) = prepared("bench_several") else { return };
+    let profile = "
+[[queries]]
+name = \"several\"
+sql = \"select 1; commit; insert into items values (1000, 'nobody')\"
+";
+    let (code, document) = Bench::new(&database, profile).json(&["--count", "1"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(query(&document, "several")["errors"][0]["sqlstate"], "42601", "{document:#}");
+    let left = "select count(*) from items where id = 1000";
+    assert_eq!(database.connect().query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+}

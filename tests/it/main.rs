@@ -22,6 +22,7 @@ mod lookalikes;
 mod oracle;
 mod outputs;
 mod partitions;
+mod plan_trouble;
 mod plans;
 mod project;
 mod refinery;

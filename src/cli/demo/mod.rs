@@ -178,7 +178,7 @@ impl Demo<'_> {
             &place.profile.queries,
             &TERMS,
             None,
-            |_, _| {},
+            |_, _| Ok(()),
         )?;
         Ok((runs, sizes::look(&mut place.session)?, plans))
     }

@@ -6,6 +6,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
+use crate::cli::interrupt;
 use crate::cli::plan::rivals::note_rivals;
 use crate::cli::plan::server_statements;
 use crate::cli::plan::shown;
@@ -106,11 +107,15 @@ fn taken(
     let server = server::look(&mut session, &database.history_table)?;
     let lock_timeout = context.profile().limits.lock_budget;
     let terms = Terms { mode, statement_timeout, lock_timeout };
+    let (canceler, stopped) = (session.canceler(), interrupt::listen()?);
     let side = Side::new(&mut session, &server);
     let mut show = None;
-    let mut taken = take(side, &queries, &terms, known, |done, of| {
-        let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
-        show(done as u64, "plans");
+    let mut taken = interrupt::cancelling(&canceler, stopped, || {
+        take(side, &queries, &terms, known, |done, of| {
+            let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
+            show(done as u64, "plans");
+            interrupt::check(stopped)
+        })
     })?;
     if let Some(before) = known {
         let mut side = Side::new(&mut session, &server);

@@ -1,6 +1,6 @@
 //! `pgtune plan diff`: two captures, or one and the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
@@ -11,6 +11,7 @@ use crate::cli::plan::take::{Terms, read_file};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
+use crate::model::suggest::nearest;
 use crate::model::units::{Millis, plural};
 use crate::query_plan::captures::{Captures, Compared, compare, weigh};
 use crate::query_plan::verdict::Mode;
@@ -65,7 +66,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let (before, mut after) = both(context, &args)?;
     let findings = std::mem::take(&mut after.findings);
     let compared = compare(&before, &after, &context.profile().gate);
-    let unpaired = before.queries.len() + after.queries.len() - 2 * compared.len();
+    let unpaired = before.unpaired(&after) + after.unpaired(&before);
     if unpaired > 0 {
         context
             .ui
@@ -93,15 +94,27 @@ fn both(context: &Context, args: &Args) -> Result<(Captures, Captures)> {
         let terms = Terms { mode: args.mode, statement_timeout: args.timeout, lock_timeout };
         return args.sides.take(context, &workload, &terms);
     };
-    let mut before = read_file(before)?;
-    if !args.queries.is_empty() {
-        before.queries.retain(|one| args.queries.contains(&one.query));
-    }
+    let before = only(&args.queries, before, read_file(before)?)?;
     let after = match &args.after {
-        Some(path) => read_file(path)?,
+        Some(path) => only(&args.queries, path, read_file(path)?)?,
         None => now(context, &workload, before.mode, args.timeout, Some(&before))?,
     };
     Ok((before, after))
+}
+
+/// Only these queries of a file, or all where none is named.
+fn only(names: &[String], path: &Path, mut captures: Captures) -> Result<Captures> {
+    let is_there = |name: &&String| captures.queries.iter().any(|one| one.query == **name);
+    if let Some(missing) = names.iter().find(|name| !is_there(name)) {
+        let error = Error::usage(format!("{} has no query {missing}", path.display()));
+        let known = captures.queries.iter().map(|one| one.query.as_str());
+        return Err(match nearest(missing, known) {
+            Some(known) => error.hint(format!("did you mean {known}?")),
+            None => error,
+        });
+    }
+    captures.queries.retain(|one| names.is_empty() || names.contains(&one.query));
+    Ok(captures)
 }
 
 /// Policies are there to be paid for: their cost is told, and judged by nobody.

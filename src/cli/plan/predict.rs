@@ -60,7 +60,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     if pending.is_empty() {
         let (mut session, facts) = shadow.imitate(&before)?;
         let side = Side::new(&mut session, &facts);
-        let captures = take(side, &queries, &shadow::TERMS, None, |_, _| {})?;
+        let captures =
+            take(side, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
         save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
         return context.show(&report);
@@ -70,7 +71,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
-    let taken = take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| {})?;
+    let taken =
+        take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
     let [before, after] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     save(context, args.save.as_deref(), &after)?;

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::model::finding::{Finding, Severity};
+use crate::model::units::plural;
 use crate::pg::failure::{Failure, Verdict};
 use crate::query_plan::verdict::Outcome;
 use crate::sql::query::Refusal as NotOne;
@@ -36,11 +37,11 @@ impl Refusal {
                 check: "query-times-out",
                 help: "--timeout allows more",
             },
-            Verdict::Retry => Refusal::new(
-                "query-fails",
-                failure.message,
-                "somebody holds a lock on one of its tables; try again",
-            ),
+            Verdict::Retry => Refusal {
+                outcome: Outcome::Locked(failure.message),
+                check: "query-fails",
+                help: "somebody holds a lock on one of its tables; try again",
+            },
             Verdict::Fatal if NO_SUCH_RELATION.contains(&failure.code.as_str()) => Refusal::new(
                 "query-table-missing",
                 failure.message,
@@ -81,10 +82,15 @@ impl Refusal {
 
     /// It has too few values, or too many, and `lacks` says why none could be chosen.
     pub fn values(wanted: usize, given: usize, lacks: &str) -> Refusal {
+        let are = if given == 1 { "is" } else { "are" };
         let why = if lacks.is_empty() { String::new() } else { format!("; {lacks}") };
         Refusal::new(
             "query-parameter-missing",
-            format!("it takes {wanted} values, and {given} are given{why}"),
+            format!(
+                "it takes {}, and {given} {} given{why}",
+                plural(wanted, "value", "values"),
+                are
+            ),
             "`parameters` of the query holds its sets of values",
         )
     }
@@ -97,7 +103,9 @@ impl Refusal {
     /// As a finding; its subject is for the caller to say.
     pub fn finding(&self) -> Finding {
         let message = match &self.outcome {
-            Outcome::Error(message) | Outcome::TimedOut(message) => message.as_str(),
+            Outcome::Error(message) | Outcome::TimedOut(message) | Outcome::Locked(message) => {
+                message.as_str()
+            }
             Outcome::Plan(_) => "",
         };
         Finding::new(self.check, Severity::Error, "", message).help(self.help)
@@ -105,7 +113,8 @@ impl Refusal {
 }
 
 /// A query that was run and writes: rolled back, but not without a trace.
-pub fn writes() -> Finding {
-    Finding::new("query-writes", Severity::Warning, "", "it writes: it was run and rolled back")
+pub fn writes(what: &str) -> Finding {
+    let message = format!("{what}: it was run and rolled back");
+    Finding::new("query-writes", Severity::Warning, "", message)
         .help("sequences went on, and its triggers ran; --mode estimate runs nothing")
 }

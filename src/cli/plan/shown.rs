@@ -27,7 +27,7 @@ pub fn captures(captures: &Captures, trees: bool) -> Report {
                 true => Figures::Measured,
                 false => Figures::Estimated,
             }),
-            Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
+            Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why) => why.clone(),
         };
         report = report.text(&one.label(), format!("{text}\n"));
     }
@@ -56,7 +56,7 @@ fn time(one: &Captured) -> Option<f64> {
 fn row(one: &Captured, measured: bool) -> Vec<String> {
     let Some(capture) = one.capture() else {
         let why = match &one.outcome {
-            Outcome::Error(why) | Outcome::TimedOut(why) => why.clone(),
+            Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why) => why.clone(),
             Outcome::Plan(_) => String::new(),
         };
         let blanks = if measured { 5 } else { 3 };
@@ -96,7 +96,11 @@ pub fn compared(title: &str, compared: &[Compared<'_>]) -> Report {
 
 /// What it all comes to: what each query that changed means to one call and to the workload.
 pub fn weighed(workload: &WorkloadJudgement) -> Report {
-    let share = |share: f64| percent(1.0, 1.0 + share);
+    let share = |share: f64| match share.abs() {
+        // What has no figures, as what failed, has no share either.
+        none if none < 0.0005 => String::new(),
+        _ => percent(1.0, 1.0 + share),
+    };
     let header = ["query", "verdict", "one call", "the workload", "blocks", "why"];
     let title = format!("the workload, by {} and calls", workload.unit);
     let mut table = Table::new(&title, &header).right_aligned(&[2, 3]);
@@ -192,5 +196,6 @@ fn times(one: &Compared<'_>) -> Option<(f64, f64)> {
 }
 
 fn milliseconds(ms: f64) -> String {
-    human_duration(std::time::Duration::from_secs_f64(ms.max(0.0) / 1e3))
+    let time = std::time::Duration::try_from_secs_f64(ms.max(0.0) / 1e3);
+    human_duration(time.unwrap_or(std::time::Duration::MAX))
 }

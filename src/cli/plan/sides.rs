@@ -3,11 +3,14 @@
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
+use crate::cli::interrupt;
 use crate::cli::plan::take::{Side, Terms, take_all};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::cli::private::setting;
 use crate::error::{Error, Kind, Result};
+use crate::pg::explain;
 use crate::pg::server;
+use crate::pg::session::Session;
 use crate::profile::Query;
 use crate::query_plan::captures::Captures;
 use crate::query_plan::verdict::Mode;
@@ -41,6 +44,15 @@ impl SidesArgs {
         Ok(queries)
     }
 
+    /// Settings that the server does not take would make every query fail.
+    fn refuse_unknown(&self, session: &mut Session) -> Result<()> {
+        for (name, value) in &self.set {
+            explain::check_setting(session, name, value)
+                .map_err(|failure| Error::usage(format!("--set {name}: {}", failure.message)))?;
+        }
+        Ok(())
+    }
+
     /// Takes the plans of both sides.
     pub fn take(
         &self,
@@ -54,27 +66,37 @@ impl SidesArgs {
             None => Database::of(context)?,
         };
         let (mut first, mut second) = (database.open()?, other.open()?);
+        self.refuse_unknown(&mut second)?;
         let queries = self.concerned(workload.queries(context, &mut first)?)?;
         let servers = [
             server::look(&mut first, &database.history_table)?,
             server::look(&mut second, &other.history_table)?,
         ];
+        let stopped = interrupt::listen()?;
+        let cancelers = [first.canceler(), second.canceler()];
         let mut before = Side::new(&mut first, &servers[0]);
         before.without_policies = self.policies;
         let mut after = Side::new(&mut second, &servers[1]);
         after.settings = self.set.iter().cloned().collect();
         let mut show = None;
-        let taken = take_all(&mut [before, after], &queries, terms, None, |done, of| {
-            let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
-            show(done as u64, "plans");
+        let taken = interrupt::cancelling(&cancelers[0], stopped, || {
+            interrupt::cancelling(&cancelers[1], stopped, || {
+                take_all(&mut [before, after], &queries, terms, None, |done, of| {
+                    let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
+                    show(done as u64, "plans");
+                    interrupt::check(stopped)
+                })
+            })
         })?;
         let [mut before, mut after] = <[Captures; 2]>::try_from(taken)
             .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
         // What was asked for is no reason not to compare, but where costs are in other units then.
         let is_run = terms.mode == Mode::Analyze;
         for (name, _) in self.set.iter().filter(|(name, _)| is_run || !is_price(name)) {
-            before.forget_setting(name);
-            after.forget_setting(name);
+            // The server writes all names of its planner's settings in small letters.
+            let name = name.to_ascii_lowercase();
+            before.forget_setting(&name);
+            after.forget_setting(&name);
         }
         Ok((before, after))
     }

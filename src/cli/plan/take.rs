@@ -65,10 +65,14 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What the server said: EXPLAIN's JSON, and the times of all runs that count, in milliseconds.
+/// What the server said.
 struct Explained {
+    /// EXPLAIN's JSON.
     json: String,
+    /// The times of all runs that count, in milliseconds.
     samples_ms: Vec<f64>,
+    /// Whether a run wrote anything.
+    wrote: bool,
 }
 
 /// A query with one of its sets of values, and what was said on each side.
@@ -80,7 +84,7 @@ struct Answer<'a> {
 
 /// Takes the plans of `queries`, each with all of its sets of values; those without are planned
 /// with values of `known`, or else with some that the statistics offer. `progress` hears how many
-/// are done, and of how many. The session is left as it was.
+/// are done, and of how many, and may end it. The session is left as it was.
 ///
 /// Errors where the server is gone; what is wrong with a query is its outcome.
 pub fn take(
@@ -88,7 +92,7 @@ pub fn take(
     queries: &[Query],
     terms: &Terms,
     known: Option<&Captures>,
-    progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize) -> Result<()>,
 ) -> Result<Captures> {
     let mut captures = take_all(&mut [side], queries, terms, known, progress)?;
     Ok(captures.remove(0))
@@ -101,16 +105,16 @@ pub fn take_all(
     queries: &[Query],
     terms: &Terms,
     known: Option<&Captures>,
-    mut progress: impl FnMut(usize, usize),
+    mut progress: impl FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<Captures>> {
     let asked = with_values(&mut sides[0], queries, terms, known)?;
     let mut answers = Vec::new();
     let turns = in_order(&asked);
     for (done, (one, set)) in turns.iter().copied().enumerate() {
-        progress(done, turns.len());
+        progress(done, turns.len())?;
         answers.push(Answer { query: one.query, set, told: ask(sides, one, set, terms)? });
     }
-    progress(turns.len(), turns.len());
+    progress(turns.len(), turns.len())?;
     for side in sides.iter_mut() {
         explain::end(side.session)?;
     }
@@ -145,7 +149,7 @@ fn ask(
     let mut told: Vec<_> = sides.iter().map(|_| Ok(Vec::new())).collect();
     for turn in turns(terms.mode) {
         for (side, told) in sides.iter_mut().zip(&mut told) {
-            let Ok(plans): &mut std::result::Result<Vec<String>, Refusal> = told else { continue };
+            let Ok(plans): &mut std::result::Result<Vec<Said>, Refusal> = told else { continue };
             match one(side, query, sql, set, terms, *turn) {
                 Ok(plan) => plans.push(plan),
                 Err(failure) => *told = Err(Refusal::of(failure, &query.name)?),
@@ -154,6 +158,9 @@ fn ask(
     }
     Ok(told.into_iter().map(|plans| plans.map(explained)).collect())
 }
+
+/// EXPLAIN's JSON, and whether the run wrote anything.
+type Said = (String, bool);
 
 /// What is asked for in one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,26 +194,28 @@ fn one(
     set: &Set,
     terms: &Terms,
     turn: Turn,
-) -> std::result::Result<String, crate::pg::failure::Failure> {
+) -> std::result::Result<Said, crate::pg::failure::Failure> {
     explain::set_up(side.session, query, &side.asking(terms))?;
-    match (turn, terms.mode) {
+    let plan = match (turn, terms.mode) {
         (Turn::Plan, Mode::Generic) => explain::generic(side.session, sql, side.server.version_num),
         (Turn::Plan, Mode::Estimate | Mode::Analyze) => {
             explain::estimate(side.session, sql, &set.values)
         }
         (Turn::Run | Turn::RunWithTimes, _) => {
-            explain::run(side.session, sql, &set.values, turn == Turn::RunWithTimes)
+            return explain::run(side.session, sql, &set.values, turn == Turn::RunWithTimes);
         }
-    }
+    };
+    plan.map(|plan| (plan, false))
 }
 
 /// The last plan, with the times of the runs between the first and the last.
-fn explained(mut plans: Vec<String>) -> Explained {
-    let json = plans.pop().unwrap_or_default();
+fn explained(mut said: Vec<Said>) -> Explained {
+    let wrote = said.iter().any(|(_, wrote)| *wrote);
+    let (json, _) = said.pop().unwrap_or_default();
     let mut samples_ms: Vec<f64> =
-        plans.iter().skip(1).map(|plan| explain::execution_ms(plan)).collect();
+        said.iter().skip(1).map(|(plan, _)| explain::execution_ms(plan)).collect();
     samples_ms.sort_by(f64::total_cmp);
-    Explained { json, samples_ms }
+    Explained { json, samples_ms, wrote }
 }
 
 /// The query's one statement, fit to be planned with this set of values.
@@ -224,7 +233,8 @@ fn statement<'a>(
         Ident::new(query.role.as_str()).map_err(|message| Refusal::role(&message))?;
     }
     if mode != Mode::Generic && set.values.len() != looked.parameters {
-        return Err(Refusal::values(looked.parameters, set.values.len(), &asked.lacks));
+        let other = || Refusal::values(looked.parameters, set.values.len(), "");
+        return Err(asked.lacks.clone().unwrap_or_else(other));
     }
     Ok(looked.text)
 }
@@ -283,8 +293,12 @@ fn outcome(
     }
     let statistics = names.statistics(&plan);
     let capture = Capture { plan, mode, server_major, statistics, rival_cost: None, samples_ms };
-    let writes = mode == Mode::Analyze && writes(answer.query);
-    (Outcome::Plan(Box::new(capture)), writes.then(super::refusal::writes))
+    let wrote = answer.told[at].as_ref().is_ok_and(|told| told.wrote);
+    let writes = match writes(answer.query) {
+        true => (mode == Mode::Analyze).then(|| super::refusal::writes("it writes")),
+        false => wrote.then(|| super::refusal::writes("it writes, or locks rows")),
+    };
+    (Outcome::Plan(Box::new(capture)), writes)
 }
 
 fn writes(query: &Query) -> bool {

@@ -23,8 +23,8 @@ pub struct Asked<'a> {
     pub query: &'a Query,
     /// At least one set.
     pub sets: Vec<Set>,
-    /// Why no values could be chosen; empty where none had to be.
-    pub lacks: String,
+    /// Why no values could be chosen; `None` where none had to be.
+    pub lacks: Option<Refusal>,
 }
 
 /// One set of values.
@@ -50,7 +50,7 @@ impl Set {
 struct Wanting<'a> {
     query: &'a Query,
     looked: query::Query<'a>,
-    uses: std::result::Result<BTreeSet<Use>, String>,
+    uses: std::result::Result<BTreeSet<Use>, Refusal>,
 }
 
 /// Gives each query its sets of values. Where some have to be chosen, these queries are planned
@@ -97,30 +97,32 @@ fn statistics(
     column_values(side.session, &columns)
 }
 
-/// The columns that a query's parameters are compared with, or why nobody knows.
+/// The columns that a query's parameters are compared with, or why the server does not plan it.
 fn compared(
     side: &mut Side<'_>,
     query: &Query,
     looked: &query::Query<'_>,
     terms: &Terms,
-) -> Result<std::result::Result<BTreeSet<Use>, String>> {
+) -> Result<std::result::Result<BTreeSet<Use>, Refusal>> {
     let settings = explain::without_pruning();
     let asking = Asking { runs: false, is_generic: true, settings, ..side.asking(terms) };
     let plan = explain::set_up(side.session, query, &asking)
         .and_then(|()| explain::generic(side.session, looked.text, side.server.version_num));
     match plan {
         Ok(json) => Ok(Ok(uses(&json))),
-        Err(failure) => Ok(Err(Refusal::of(failure, &query.name)?.finding().message)),
+        Err(failure) => Ok(Err(Refusal::of(failure, &query.name)?)),
     }
 }
 
 fn chosen<'a>(wanting: &Wanting<'a>, values: &BTreeMap<Column, ColumnValues>) -> Asked<'a> {
     let Wanting { query, looked, uses } = wanting;
-    let sets =
-        uses.clone().and_then(|uses| choose(looked.parameters, &looked.pages, &uses, values));
+    let sets = uses.clone().and_then(|uses| {
+        choose(looked.parameters, &looked.pages, &uses, values)
+            .map_err(|lacks| Refusal::values(looked.parameters, 0, &lacks))
+    });
     match sets {
-        Ok(sets) => Asked { query, sets: numbered(sets), lacks: String::new() },
-        Err(lacks) => Asked { query, sets: vec![Set::default()], lacks },
+        Ok(sets) => Asked { query, sets: numbered(sets), lacks: None },
+        Err(lacks) => Asked { query, sets: vec![Set::default()], lacks: Some(lacks) },
     }
 }
 
@@ -150,5 +152,5 @@ fn given<'a>(query: &'a Query, mode: Mode, known: Option<&Captures>) -> Asked<'a
             .collect()
         }
     };
-    Asked { query, sets, lacks: String::new() }
+    Asked { query, sets, lacks: None }
 }

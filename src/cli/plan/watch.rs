@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::error::{self, Error, Result};
 use crate::executor::event::Event;
 use crate::executor::{self, Crew};
+use crate::model::finding::{Finding, Severity};
 use crate::model::gate::Thresholds;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::units::Millis;
@@ -58,7 +59,7 @@ pub struct PlanWatch<'a> {
     stale: bool,
     /// Queries that became worse since the gate was last asked: their labels.
     worse: Vec<String>,
-    /// What changed their plans, as a migration that takes it back.
+    /// Statements of a migration that takes back what changed their plans.
     take_back: Vec<String>,
     /// What there is to show in the end.
     report: Report,
@@ -118,17 +119,14 @@ impl<'a> PlanWatch<'a> {
         let concerned = watched && (concerned || drops_indexes(stage));
         if !concerned {
             self.stale |= runs_sql;
-            if !self.worse.is_empty() {
-                // What is attached to the index that made plans worse names the index itself.
-                self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
-            }
+            self.note_undo(stage, &mut crew.sessions[0]);
             executor::run(std::slice::from_ref(stage), crew, observe)?;
             return self.ask_the_gate(next);
         }
         if self.stale {
             self.last = Some(self.look(&mut crew.sessions[0])?);
         }
-        self.take_back.extend(taken_back(stage, &mut crew.sessions[0]));
+        self.note_undo(stage, &mut crew.sessions[0]);
         executor::run(std::slice::from_ref(stage), crew, observe)?;
         if let Some(before) = self.last.take() {
             // Of which table an index was that their statement dropped, only the server knew.
@@ -178,7 +176,7 @@ impl<'a> PlanWatch<'a> {
         let (terms, gate) = (self.terms(), self.thresholds);
         let session = &mut crew.sessions[0];
         let side = Side::new(session, self.server);
-        let mut after = take(side, &queries, &terms, Some(before), |_, _| {})?;
+        let mut after = take(side, &queries, &terms, Some(before), |_, _| Ok(()))?;
         let mut side = Side::new(session, self.server);
         note_rivals(&mut side, &queries, before, &mut after, &terms, gate)?;
         let names: BTreeSet<&str> = queries.iter().map(|query| query.name.as_str()).collect();
@@ -187,6 +185,25 @@ impl<'a> PlanWatch<'a> {
         self.last = Some(after);
         self.stale = false;
         Ok(())
+    }
+
+    /// What was seen is shown in any case: that it could not be written down ends no migration.
+    fn written(&mut self, noted: Result<()>) -> Result<()> {
+        let Err(error) = noted else { return Ok(()) };
+        match error.kind {
+            error::Kind::Database | error::Kind::Locked | error::Kind::Stopped => {
+                let finding = Finding::new("plans-not-noted", Severity::Warning, "", error.message);
+                let help = error.hints.first().cloned().unwrap_or_default();
+                let told = Report::new("").findings(vec![finding.help(help)]);
+                self.report.sections.extend(told.sections);
+                Ok(())
+            }
+            error::Kind::Answer
+            | error::Kind::Usage
+            | error::Kind::System
+            | error::Kind::Interrupted
+            | error::Kind::Bug => Err(error),
+        }
     }
 
     /// Ends the run behind a regression, once the index is whole.
@@ -212,7 +229,7 @@ impl<'a> PlanWatch<'a> {
     fn look(&self, session: &mut Session) -> Result<Captures> {
         let terms = self.terms();
         let side = Side::new(session, self.server);
-        take(side, self.queries, &terms, self.last.as_ref(), |_, _| {})
+        take(side, self.queries, &terms, self.last.as_ref(), |_, _| Ok(()))
     }
 
     /// Compares, shows what is news, and writes down how the queries of these names fare.
@@ -248,7 +265,7 @@ impl<'a> PlanWatch<'a> {
         let (locks, settings, note) = (Vec::new(), Vec::new(), String::new());
         let step = Step { action, limits, locks, settings, note };
         let noted = Stage::single("note the plans".to_string(), step);
-        executor::run(std::slice::from_ref(&noted), crew, observe)?;
+        self.written(executor::run(std::slice::from_ref(&noted), crew, observe))?;
         let news: Vec<Compared<'_>> =
             seen.into_iter().filter(|one| is_news(one.judgement.verdict)).collect();
         if !news.is_empty() {
@@ -258,29 +275,45 @@ impl<'a> PlanWatch<'a> {
         Ok(())
     }
 
+    /// Remembers how to take a stage back, which is about to run. What came before it made nothing
+    /// worse, or is the rest of the same index.
+    fn note_undo(&mut self, stage: &Stage, session: &mut Session) {
+        let undo = taken_back(stage, session);
+        // What is attached to the index that made plans worse names the index itself.
+        if self.worse.is_empty() || !undo.is_empty() {
+            self.take_back = undo;
+        }
+    }
+
     fn stopped(&mut self) -> Error {
         let worse = std::mem::take(&mut self.worse).join(", ");
         let message = format!("the plans of {worse} became worse; what ran is committed");
         let error = Error::new(error::Kind::Answer, message);
-        let error = match self.take_back.pop() {
-            Some(sql) => error.hint(format!("a migration that takes it back: {sql}")),
-            None => error,
+        let error = match self.take_back.join(" ") {
+            sql if sql.is_empty() => error,
+            sql => error.hint(format!("a migration that takes it back: {sql}")),
         };
         error.hint("without --gate the run goes on; [gate] says what counts as worse")
     }
 }
 
-/// The statement that takes a stage's last change back; none where it cannot be asked for.
-fn taken_back(stage: &Stage, session: &mut Session) -> Option<String> {
-    stage.steps.iter().rev().find_map(|step| {
-        let Action::RunStatements { statements, .. } = &step.action else {
-            let definition = |index: &QualifiedName| definition(session, &index.to_string());
-            return step.action.taken_back(definition);
-        };
-        let dropped = statements.iter().filter_map(|one| sql::parse(&one.text).ok()).flatten();
-        let dropped: Vec<Vec<Ident>> = dropped.flat_map(dropped_indexes).collect();
-        definition(session, &dotted(dropped.last()?)).map(|sql| format!("{sql};"))
-    })
+/// The statements that take back what a stage does to indexes; none where that cannot be said.
+/// Where indexes are attached to another, it is the one at the top that takes all others with it.
+fn taken_back(stage: &Stage, session: &mut Session) -> Vec<String> {
+    let is_attached = |step: &&Step| matches!(step.action, Action::AttachIndex { .. });
+    let steps = match stage.steps.iter().rfind(is_attached) {
+        Some(last) => std::slice::from_ref(last),
+        None => stage.steps.as_slice(),
+    };
+    let undone = steps.iter().filter_map(|step| {
+        let definition = |index: &QualifiedName| definition(session, &index.to_string());
+        step.action.taken_back(definition)
+    });
+    let mut undone: Vec<String> = undone.collect();
+    let dropped = dropped_by(stage);
+    let made = dropped.iter().filter_map(|index| definition(session, &dotted(index)));
+    undone.extend(made.map(|sql| format!("{sql};")));
+    undone
 }
 
 fn definition(session: &mut Session, index: &str) -> Option<String> {

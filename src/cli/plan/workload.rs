@@ -58,7 +58,7 @@ impl QueryArgs {
     pub fn queries(&self, context: &Context) -> Result<Vec<Query>> {
         let mut all = Vec::new();
         for file in &self.files {
-            all.extend(read(file)?);
+            add(&mut all, read(file)?, file)?;
         }
         if self.files.is_empty() {
             all.clone_from(&context.profile().queries);
@@ -99,6 +99,16 @@ impl QueryArgs {
             false => Ok(all),
         }
     }
+}
+
+/// Adds the queries of a file. Errors where one of them is called as another file's.
+fn add(all: &mut Vec<Query>, queries: Vec<Query>, path: &Path) -> Result<()> {
+    if let Some(twice) = queries.iter().find(|query| all.iter().any(|one| one.name == query.name)) {
+        let message = format!("{}: another file has a query {} too", path.display(), twice.name);
+        return Err(Error::usage(message).hint("give each query a name of its own"));
+    }
+    all.extend(queries);
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<Query>> {

@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
     let lock_timeout = profile.limits.lock_budget;
     let terms = Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout };
-    let taken = take_all(&mut sides, &queries, &terms, None, |_, _| {})?;
+    let taken = take_all(&mut sides, &queries, &terms, None, |_, _| interrupt::check(stopped))?;
     let [there, here] = <[Captures; 2]>::try_from(taken)
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();

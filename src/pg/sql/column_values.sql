@@ -3,9 +3,10 @@
 -- values of the table at the top, where that was analyzed, else its own.
 select distinct on (asked.relation, asked.attname) asked.relation, asked.attname, m.picked, h.picked
 from unnest($1::text[], $2::text[]) as asked(relation, attname)
-join pg_class c on c.oid in (
-  to_regclass(asked.relation), pg_partition_root(to_regclass(asked.relation))
-)
+-- Not to_regclass: the session's role may be one that may not look into the schema.
+join pg_namespace rn on rn.nspname = (parse_ident(asked.relation))[1]
+join pg_class r on r.relnamespace = rn.oid and r.relname = (parse_ident(asked.relation))[2]
+join pg_class c on c.oid in (r.oid, pg_partition_root(r.oid))
 join pg_namespace n on n.oid = c.relnamespace
 join pg_stats s on (s.schemaname, s.tablename, s.attname) = (n.nspname, c.relname, asked.attname)
 cross join lateral (
@@ -21,4 +22,4 @@ cross join lateral (
   from unnest($3::int4[]) as percent
   where v.bounds is not null
 ) as h
-order by asked.relation, asked.attname, c.oid = to_regclass(asked.relation), not s.inherited
+order by asked.relation, asked.attname, c.oid = r.oid, not s.inherited

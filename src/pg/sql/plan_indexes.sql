@@ -12,7 +12,13 @@ select n.nspname::text, c.relname::text,
            t.relname
          )) + 1
        )
-from (select distinct to_regclass(name)::oid as relid from unnest($1::text[]) as name) as asked
+from (
+  -- Not to_regclass: the session's role may be one that may not look into the schema.
+  select c.oid as relid
+  from unnest($1::text[]) as name
+  join pg_namespace n on n.nspname = (parse_ident(name))[1]
+  join pg_class c on c.relnamespace = n.oid and c.relname = (parse_ident(name))[2]
+) as asked
 join pg_index i on i.indrelid = asked.relid
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace

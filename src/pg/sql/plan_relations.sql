@@ -1,9 +1,11 @@
 -- The relations $1 and all partitions of the trees they belong to: the top of the tree, where there
 -- is one, pages and rows as the last VACUUM or ANALYZE saw them, and when its statistics were made.
 with asked as (
-  select distinct oid, pg_partition_root(oid) as root
-  from (select to_regclass(name)::oid as oid from unnest($1::text[]) as name) as named
-  where oid is not null
+  -- Not to_regclass: the session's role may be one that may not look into the schema.
+  select c.oid, pg_partition_root(c.oid) as root
+  from unnest($1::text[]) as name
+  join pg_namespace n on n.nspname = (parse_ident(name))[1]
+  join pg_class c on c.relnamespace = n.oid and c.relname = (parse_ident(name))[2]
 ), members as (
   select oid, null::oid as root from asked where root is null
   union
