@@ -83,6 +83,11 @@ impl Ui {
         to_stderr(&format!("{} {text}\n", paint(Tone::Warning, "warning:")));
     }
 
+    /// Tells a CI system of findings, in its own words, on stderr: an answer in JSON stays one.
+    pub fn annotate(&self, commands: &str) {
+        to_stderr(commands);
+    }
+
     /// Prints an error, its causes and its hints to stderr.
     pub fn error(&self, error: &Error) {
         to_stderr(&format!("{} {error}\n", paint(Tone::Bad, "error:")));

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::interrupt;
+use crate::cli::outputs::{self, Examined, OutputArgs};
 use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::take_all;
@@ -15,15 +15,20 @@ use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::error::{Error, Kind, Result};
-use crate::model::finding::{Finding, has_errors};
+use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::TracedLock;
 use crate::model::snapshot::Snapshot;
-use crate::model::units::{human_bytes, human_duration};
+use crate::planner::Migration;
+use crate::profile::Query;
 use crate::profile::partitions::PartitionRule;
 use crate::query_plan::captures::{Captures, compare, weigh};
-use crate::report::{Report, Table};
+use crate::query_plan::workload::WorkloadJudgement;
+use crate::report::locks::{LockRow, Work};
+use crate::report::timeline::Timeline;
+use crate::report::verdict::Checked;
+use crate::report::{Report, Section};
 
 use super::plan::diff::blocking;
 use super::plan::take::Side;
@@ -35,7 +40,8 @@ use super::plan::take::Side;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pgtune check --snapshot prod.json.zst")]
+  pgtune check --snapshot prod.json.zst
+  pgtune check --output html=check.html --output junit=check.xml --output sarif=check.sarif")]
 pub struct Args {
     /// The file of `pgtune snapshot take`
     #[arg(long, value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
@@ -48,10 +54,16 @@ pub struct Args {
     /// The folder of the server programs
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
+    outputs::deliver(context, &args.outputs, examine(context, &args))
+}
+
+fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
@@ -63,13 +75,16 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let locks = shadow.migrate_traced(&after, &pending)?;
     // Before its tables are as large as production's: a DEFAULT partition is read.
     let rules: Vec<&PartitionRule> = profile.partitions.iter().collect();
-    let runway = match rules.is_empty() {
-        true => Vec::new(),
-        false => checked(&after, &rules, &profile.partitions, None)?.findings,
+    let (runway, timelines) = match rules.is_empty() {
+        true => Default::default(),
+        false => {
+            let checked = checked(&after, &rules, &profile.partitions, None)?;
+            (checked.findings, checked.timelines)
+        }
     };
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
-    let queries = args.queries.queries(context)?;
+    let queries = args.queries.queries_if_any(context)?;
     let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let taken =
         take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
@@ -78,64 +93,104 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(runway);
     findings.extend(after.findings.clone());
-    show(context, (&before, &after), locks_told(&locks, &snapshot), findings)
+    let report = Report::new("").locks(locks_told(&locks, &snapshot, &pending));
+    let report = timelines.into_iter().fold(report, |report, line| {
+        let title = format!("partitions of {}", line.title);
+        report.timeline(Timeline { title, ..line })
+    });
+    let subjects = subjects(&pending, &queries);
+    Ok(judged(context, (&before, &after), report, findings, subjects))
 }
 
-/// Shows all of it; the exit code is the answer.
-fn show(
+/// All of it as a report, with the answer. `report` is told behind the findings.
+fn judged(
     context: &Context,
     (before, after): (&Captures, &Captures),
-    locks: Table,
-    findings: Vec<Finding>,
-) -> Result<()> {
+    report: Report,
+    mut findings: Vec<Finding>,
+    subjects: Vec<Checked>,
+) -> Examined {
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
     let workload = weigh(&compared, thresholds);
-    let mut report = Report::new("").findings(findings.clone());
-    if !locks.rows.is_empty() {
-        report = report.table(locks);
-    }
-    report.sections.extend(shown::weighed(&workload).sections);
-    report.sections.extend(shown::compared("", &compared).sections);
-    context.show(&report)?;
-    match (workload.blocks(), has_errors(&findings)) {
+    let answer = match (workload.blocks(), has_errors(&findings)) {
         (true, _) => {
             let message = format!("would be worse: {}", blocking(&workload).join(", "));
             Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
         }
         (false, true) => Err(Error::new(Kind::Answer, "there are errors")),
         (false, false) => Ok(()),
+    };
+    findings.extend(worse(&workload));
+    let mut told = Report::new("").findings(findings);
+    told.sections.extend(report.sections);
+    told.sections.extend(shown::weighed(&workload).sections);
+    let mut queries = shown::compared("", &compared).sections;
+    if let Some(Section::Table(table)) = queries.first_mut() {
+        table.title = "queries".to_string();
     }
+    told.sections.extend(queries);
+    Examined { report: told.judged(subjects), answer }
 }
 
+/// The queries that stop the gate, as findings: those are what CI systems show.
+fn worse(workload: &WorkloadJudgement) -> impl Iterator<Item = Finding> {
+    workload.queries.iter().filter(|query| query.blocks).map(|query| {
+        let reasons = query.reasons.join("; ");
+        let message = format!("{}: {reasons}", query.verdict);
+        Finding::new("plan-worse", Severity::Error, &query.name, message)
+            .help("[gate] of the profile says what counts")
+    })
+}
+
+/// What is looked at.
+fn subjects(pending: &[Migration], queries: &[Query]) -> Vec<Checked> {
+    let migrations = pending.iter().map(|one| Checked {
+        kind: "migration",
+        name: one.id.to_string(),
+        place: Some(Place { path: one.path.clone(), line: 1 }),
+    });
+    let query = |one: &Query| Checked { kind: "query", name: one.name.clone(), place: None };
+    migrations.chain(queries.iter().map(query)).collect()
+}
+
+/// How much of a statement is told.
+const STATEMENT_MAX: usize = 80;
+
 /// The locks that stop somebody, statement by statement, on tables as large as they are there.
-fn locks_told(locks: &[TracedLock], snapshot: &Snapshot) -> Table {
+fn locks_told(locks: &[TracedLock], snapshot: &Snapshot, pending: &[Migration]) -> Vec<LockRow> {
     let sizes: BTreeMap<&QualifiedName, u64> =
         snapshot.relations.iter().map(|one| (&one.name, one.file_pages)).collect();
     let block_size = u64::from(snapshot.server.block_size);
-    let header = ["statement", "table", "size", "lock", "work"];
-    let mut table = Table::new("locks", &header).right_aligned(&[2]);
+    let statement = |place: &Place| {
+        let migration = pending.iter().find(|one| one.path == place.path)?;
+        let statement = migration.statements.iter().find(|one| one.line == place.line)?;
+        let words = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_long = words.chars().count() > STATEMENT_MAX;
+        let short: String = words.chars().take(STATEMENT_MAX).collect();
+        Some(if is_long { format!("{}…", short.trim_end()) } else { short })
+    };
     let stopping = locks.iter().filter(|one| one.mode >= LockMode::ShareUpdateExclusive);
-    table.rows = stopping
+    stopping
         .map(|one| {
             let bytes = sizes.get(&one.table).copied().unwrap_or_default() * block_size;
-            vec![
-                format!("{}:{}", one.place.path, one.place.line),
-                one.table.to_string(),
-                human_bytes(bytes),
-                format!("{}, {}", one.mode, one.mode.stops()),
-                match one.rewrites {
-                    true => format!("rewrites it, {}", human_duration(rewriting(bytes))),
-                    false => String::new(),
-                },
-            ]
+            let (work, expected_ms) = match (one.rewrites, one.mode) {
+                (true, _) => (Work::Rewrite, Some(working_ms(bytes))),
+                // `CREATE INDEX` takes it, and nothing else that a migration does.
+                (false, LockMode::Share) => (Work::FullScan, Some(working_ms(bytes))),
+                (false, _) => (Work::Instant, None),
+            };
+            LockRow {
+                statement: statement(&one.place).unwrap_or_default(),
+                expected_ms,
+                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, work)
+            }
         })
-        .collect();
-    table
+        .collect()
 }
 
-/// About how long a table takes to be written anew, with its indexes.
-fn rewriting(bytes: u64) -> Duration {
-    const BYTES_PER_SECOND: f64 = 50e6;
-    Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND)
+/// About how long a table takes to be written anew with its indexes, or to be read and sorted.
+fn working_ms(bytes: u64) -> u64 {
+    const BYTES_PER_MS: u64 = 50_000;
+    bytes / BYTES_PER_MS
 }

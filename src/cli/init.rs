@@ -21,7 +21,7 @@ pub struct Args {
     /// Folder of the project
     #[arg(default_value = ".", hide_default_value = true)]
     folder: PathBuf,
-    /// Write a workflow that applies the migrations to an empty PostgreSQL
+    /// Write a workflow that checks the migrations and applies them to an empty PostgreSQL
     #[arg(long, value_enum)]
     ci: Option<Ci>,
     /// Write what runs `pgtune partitions rotate` every hour

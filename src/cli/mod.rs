@@ -32,6 +32,7 @@ mod interrupt;
 mod man;
 mod migrate;
 mod new;
+mod outputs;
 mod partitions;
 mod plan;
 mod private;

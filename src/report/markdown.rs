@@ -2,26 +2,98 @@
 //! diffs.
 
 use super::chart::draw;
-use super::{Report, Section, Table};
+use super::template::escaped;
+use super::{Report, Section, Table, locks, timeline};
 use crate::model::finding::{Finding, Severity};
 use crate::query_plan::{Kept, Line};
 
-/// The report as Markdown with a final newline.
+/// How long a comment may be. GitHub takes 65,536 characters; whoever posts it adds some.
+pub const LENGTH_MAX: usize = 64_000;
+/// How many findings are told; those who want the others read the whole report.
+const FINDINGS_MAX: usize = 50;
+
+/// The report as Markdown with a final newline. The details of a check are folded, and what does
+/// not fit into a comment is left out, and named.
 pub fn render(report: &Report) -> String {
-    let title = (!report.title.is_empty()).then(|| format!("## {}\n", plain(&report.title)));
-    let sections = report.sections.iter().map(section);
-    title.into_iter().chain(sections).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    render_within(report, LENGTH_MAX)
 }
 
-fn section(section: &Section) -> String {
+fn render_within(report: &Report, length_max: usize) -> String {
+    let title = (!report.title.is_empty()).then(|| format!("## {}\n", plain(&report.title)));
+    let is_check = report.verdict().is_some();
+    let sections = report.sections.iter().map(|one| (name(one), section(one, is_check)));
+    let parts = title.into_iter().map(|title| (String::new(), title)).chain(sections);
+    let (mut text, mut length, mut left_out) = (String::new(), 0, Vec::new());
+    for (name, part) in parts.filter(|(_, part)| !part.is_empty()) {
+        let part = if text.is_empty() { part } else { format!("\n{part}") };
+        let part_length = part.chars().count();
+        // What is said about what is left out needs room too.
+        if length + part_length + NOTE_LENGTH_MAX > length_max {
+            left_out.push(name);
+            continue;
+        }
+        text += &part;
+        length += part_length;
+    }
+    text + &note(&left_out)
+}
+
+/// How long the line about what is left out may be.
+const NOTE_LENGTH_MAX: usize = 1_000;
+/// How many of the parts that are left out are named, and by how many characters each.
+const NAMES_MAX: usize = 5;
+const NAME_LENGTH_MAX: usize = 80;
+
+/// What is left out, by name.
+fn note(left_out: &[String]) -> String {
+    if left_out.is_empty() {
+        return String::new();
+    }
+    let short = |name: &String| plain(&name.chars().take(NAME_LENGTH_MAX).collect::<String>());
+    let mut names: Vec<String> = left_out.iter().take(NAMES_MAX).map(short).collect();
+    if left_out.len() > NAMES_MAX {
+        names.push(format!("{} more", left_out.len() - NAMES_MAX));
+    }
+    let parts = match left_out.len() {
+        1 => "1 part does not fit into a comment and is".to_string(),
+        count => format!("{count} parts do not fit into a comment and are"),
+    };
+    format!("\n*{parts} left out here: {}*\n", names.join(", "))
+}
+
+/// What a section is about, for the line about what is left out.
+fn name(section: &Section) -> String {
+    let (words, title) = match section {
+        Section::Verdict(_) => ("the verdict", ""),
+        Section::Facts { title, .. } | Section::Text { title, .. } => ("a part", title.as_str()),
+        Section::Table(table) => ("a table", table.title.as_str()),
+        Section::Findings { .. } => ("findings", ""),
+        Section::PlanDiff { title, .. } => ("a plan", title.as_str()),
+        Section::Course(course) => ("a course", course.query.as_str()),
+        Section::Locks { .. } => ("locks", ""),
+        Section::Timeline(line) => ("a line of time", line.title.as_str()),
+    };
+    if title.is_empty() { words.to_string() } else { title.to_string() }
+}
+
+fn section(section: &Section, is_check: bool) -> String {
+    let part = |title: &str, body: String| match (body.is_empty(), is_check) {
+        (true, _) => String::new(),
+        (false, true) => folded(if title.is_empty() { "details" } else { title }, &body),
+        (false, false) => heading(title) + &body,
+    };
     match section {
+        Section::Verdict(verdict) => {
+            let sign = if verdict.passed { "✓" } else { "✗" };
+            format!("**{sign} {}**\n", plain(&verdict.words))
+        }
         Section::Facts { title, facts } => {
             let lines =
                 facts.iter().map(|(name, value)| format!("- {}: {}\n", plain(name), plain(value)));
-            heading(title) + &lines.collect::<String>()
+            part(title, lines.collect())
         }
-        Section::Table(table) => heading(&table.title) + &self::table(table),
-        Section::Findings { findings } => findings.iter().map(finding).collect(),
+        Section::Table(table) => part(&table.title, self::table(table)),
+        Section::Findings { findings } => self::findings(findings),
         Section::PlanDiff { title, lines } => {
             let lines: String = lines.iter().map(plan_line).collect();
             folded(title, &block("diff", &lines))
@@ -30,14 +102,28 @@ fn section(section: &Section) -> String {
             let chart = course.chart();
             match draw(&chart) {
                 drawn if drawn.is_empty() => String::new(),
-                drawn => heading(&chart.title) + &block("", &drawn),
+                drawn => part(&chart.title, block("", &drawn)),
             }
         }
+        Section::Locks { rows } => part("locks", self::table(&locks::table(rows))),
+        Section::Timeline(line) => match timeline::text(line) {
+            drawn if drawn.is_empty() => String::new(),
+            drawn => part(&line.title, block("", &drawn)),
+        },
         Section::Text { title, body } if body.is_empty() => {
             heading(title).trim_end().to_string() + "\n"
         }
-        Section::Text { title, body } => heading(title) + &block("", body),
+        Section::Text { title, body } => part(title, block("", body)),
     }
+}
+
+/// The worst first, as far as they are told.
+fn findings(findings: &[Finding]) -> String {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let more = findings.len().saturating_sub(FINDINGS_MAX);
+    let more = (more > 0).then(|| format!("- and {more} more\n"));
+    sorted.into_iter().take(FINDINGS_MAX).map(finding).chain(more).collect()
 }
 
 fn heading(title: &str) -> String {
@@ -47,7 +133,7 @@ fn heading(title: &str) -> String {
 /// What is long is opened by those who want to see it.
 fn folded(title: &str, body: &str) -> String {
     // Markdown's own escapes mean nothing inside a tag.
-    let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let title = escaped(title);
     format!("<details><summary>{title}</summary>\n\n{body}\n</details>\n")
 }
 
@@ -78,9 +164,11 @@ fn finding(finding: &Finding) -> String {
         Severity::Warning => "warning",
         Severity::Error => "**error**",
     };
-    let Finding { subject, message, check, help, .. } = finding;
+    let Finding { subject, message, check, help, place, .. } = finding;
     let help = if help.is_empty() { String::new() } else { format!(" {}", plain(help)) };
-    format!("- {word} {}: {} (`{check}`){help}\n", plain(subject), plain(message))
+    let place = place.as_ref().map(|at| format!(" at {}:{}", plain(&at.path), at.line));
+    let place = place.unwrap_or_default();
+    format!("- {word} {}: {}{place} (`{check}`){help}\n", plain(subject), plain(message))
 }
 
 fn plan_line(line: &Line) -> String {
@@ -116,7 +204,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::example;
+    use crate::report::tests::{checked, example};
 
     #[test]
     fn forges_show_it_as_it_is_meant() {
@@ -144,6 +232,39 @@ select 1;
         let help = r"- **error** V1\_\_users: checksum differs from the recorded one (`diverged`) ";
         let help = format!("{help}restore the file, or run \\`pgtune repair\\`");
         assert_eq!(render(&example()), expected.replace("HELP", &help));
+    }
+
+    #[test]
+    fn the_details_of_a_check_are_folded() {
+        let text = render(&checked());
+        assert!(text.starts_with("**✗ should not be deployed: 1 error"), "{text}");
+        for title in ["queries", "by_customer", "locks", "app.events"] {
+            assert!(text.contains(&format!("<details><summary>{title}</summary>")), "{text}");
+        }
+        assert!(!text.contains("\n### "), "{text}");
+        assert!(text.contains("**error** by\\_customer: "), "{text}");
+        assert!(text.contains(" at migrations/V2\\_\\_wide.sql:3 (`wide-table`)"), "{text}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_by_name() {
+        let long = "x".repeat(2_000);
+        let (named, last) = ("kept out ".to_string() + &long, "y\n");
+        let report = checked().text(&named, &long).text("short", last);
+        let whole = render(&report);
+        let text = render_within(&report, whole.chars().count() - 1);
+        assert!(text.contains("<summary>short</summary>") && !text.contains(&long), "{text}");
+        let note = "*1 part does not fit into a comment and are left out here: kept out xxx";
+        assert!(text.contains(&note.replace(" and are", " and is")), "{text}");
+        let mut report = checked();
+        for number in 0..100 {
+            report = report.text(&format!("{number} {long}"), &long);
+        }
+        let text = render(&report);
+        assert!((60_000..LENGTH_MAX).contains(&text.chars().count()), "{}", text.chars().count());
+        assert!(text.trim_end().ends_with(" more*"), "{}", &text[text.len() - 500..]);
+        let many = vec![Finding::new("a", Severity::Info, "b", "c"); 51];
+        assert!(render(&Report::new("").findings(many)).ends_with("- and 1 more\n"));
     }
 
     #[test]

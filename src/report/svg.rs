@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::template::escaped;
 use crate::bench::chart::{Bar, Chart};
 
 /// Where the bars begin and how wide they are, in pixels.
@@ -124,12 +125,6 @@ fn rectangle(svg: &mut String, part: usize, (x, y): (f64, f64), (width, height):
         "<rect class=\"part{part}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
          height=\"{height:.1}\"/>"
     );
-}
-
-/// Text as XML has it; what XML has no way to write is left out.
-fn escaped(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 
 use super::chart::draw;
 use super::tone::{Tone, paint};
-use super::{Report, Section, Table};
+use super::verdict::Verdict;
+use super::{Report, Section, Table, locks, timeline};
 use crate::model::finding::{Finding, Severity};
 use crate::query_plan::{Kept, Line};
 
@@ -19,6 +20,7 @@ pub fn render(report: &Report, width: Option<u16>) -> String {
 
 fn section(section: &Section, width: Option<u16>) -> String {
     match section {
+        Section::Verdict(verdict) => self::verdict(verdict),
         Section::Facts { title, facts } => titled(title, self::facts(facts, width)),
         Section::Table(table) => titled(&table.title, self::table(table, width)),
         Section::Findings { findings } => self::findings(findings),
@@ -27,10 +29,17 @@ fn section(section: &Section, width: Option<u16>) -> String {
             let chart = course.chart();
             titled(&harmless(&chart.title), harmless(&draw(&chart)))
         }
+        Section::Locks { rows } => titled("locks", table(&locks::table(rows), width)),
+        Section::Timeline(line) => titled(&harmless(&line.title), harmless(&timeline::text(line))),
         Section::Text { title, body } => {
             titled(title, body.split_inclusive('\n').map(harmless).collect())
         }
     }
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    let tone = if verdict.passed { Tone::Good } else { Tone::Bad };
+    format!("{}\n", paint(tone, &harmless(&verdict.words)))
 }
 
 fn heading(text: &str) -> String {
@@ -102,6 +111,10 @@ fn findings(findings: &[Finding]) -> String {
         let (subject, message) = (harmless(&finding.subject), harmless(&finding.message));
         let check = paint(Tone::Faint, &format!("[{}]", finding.check));
         text += &format!("{}{gap}{subject:widest$}  {message} {check}\n", paint(tone, word));
+        if let Some(place) = &finding.place {
+            let place = harmless(&format!("{}:{}", place.path, place.line));
+            text += &format!("{:9}{} {place}\n", "", paint(Tone::Faint, "at:"));
+        }
         for line in finding.help.lines() {
             let line = harmless(line);
             text += &format!("{:9}{} {line}\n", "", paint(Tone::Faint, "help:"));

@@ -1,7 +1,31 @@
-//! A line of time with what lies on it, drawn in characters.
+//! A line of time with what lies on it, and how it is drawn in characters.
+
+use serde::Serialize;
+
+/// What lies along time, in seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Timeline {
+    /// What it is of; a table above it may say that already.
+    pub title: String,
+    /// What lies on it.
+    pub stretches: Vec<Stretch>,
+    /// Places with a word to them.
+    pub marks: Vec<Mark>,
+    /// What each fill means, oldest first.
+    pub legend: Vec<Fill>,
+}
+
+/// What a fill means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fill {
+    /// What stretches are drawn with.
+    pub fill: char,
+    /// What they are.
+    pub word: String,
+}
 
 /// A stretch of the line.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Stretch {
     /// Where it begins, in any unit.
     pub from: i64,
@@ -12,12 +36,23 @@ pub struct Stretch {
 }
 
 /// A place on the line with a word to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mark {
     /// Where.
     pub at: i64,
     /// What is there.
     pub word: String,
+}
+
+/// How wide the line of time is, in characters.
+const LINE_WIDTH: usize = 72;
+
+/// The line, its marks, and what its fills mean; empty where there is nothing to draw.
+pub fn text(timeline: &Timeline) -> String {
+    let line = draw(&timeline.stretches, &timeline.marks, LINE_WIDTH);
+    let legend = timeline.legend.iter().map(|Fill { fill, word }| format!("{fill} {word}"));
+    let legend = legend.collect::<Vec<_>>().join("  ");
+    if line.is_empty() { line } else { format!("{line}\n{legend}\n") }
 }
 
 /// What nothing lies on.
@@ -56,9 +91,27 @@ pub fn draw(stretches: &[Stretch], marks: &[Mark], width: usize) -> String {
     lines.join("\n")
 }
 
+/// A timeline, for the renderers' tests.
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A month that is over, this one and the next, with a gap.
+    pub fn example() -> Timeline {
+        let day = |day: i64| day * 86_400;
+        let fill = |fill, word: &str| Fill { fill, word: word.to_string() };
+        let stretches = [
+            stretch(0, day(31), '▓'),
+            stretch(day(31), day(59), '█'),
+            stretch(day(90), day(120), '▒'),
+        ];
+        Timeline {
+            title: "app.events".to_string(),
+            stretches: stretches.to_vec(),
+            marks: vec![Mark { at: day(45), word: "now".to_string() }],
+            legend: vec![fill('▓', "past"), fill('█', "present"), fill('▒', "ahead")],
+        }
+    }
 
     fn stretch(from: i64, to: i64, fill: char) -> Stretch {
         Stretch { from, to, fill }

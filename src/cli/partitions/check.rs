@@ -13,11 +13,13 @@ use crate::model::ident::QualifiedName;
 use crate::model::units::plural;
 use crate::pg::partitions::{holds_rows, index_counts, locks_per_transaction};
 use crate::pg::session::Session;
-use crate::planner::partition::health::{Counts, Health, InDefault, health};
+use crate::planner::partition::health::{Counts, Health, InDefault, health, portrait};
 use crate::planner::partition::rule::{Rule, refuse_second, resolve};
 use crate::profile::partitions::PartitionRule;
+use crate::report::timeline::Timeline;
 use crate::report::{Report, Table, metrics};
 
+use super::list::timeline;
 use super::look::{Sight, look, parse_as_of, rules};
 
 /// Check how long the partitions last, and what is wrong with them
@@ -50,7 +52,7 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let rules = rules(context, &args.tables)?;
     let database = Database::of(context)?;
-    let Checked { healths, findings, now } =
+    let Checked { healths, findings, now, .. } =
         checked(&database, &rules, &context.profile().partitions, args.as_of)?;
     if args.prometheus {
         context.ui.answer(&metrics::text(&healths_as_metrics(&healths, now), rules.len()))?;
@@ -67,6 +69,8 @@ pub struct Checked {
     healths: Vec<Health>,
     /// What needs attention.
     pub findings: Vec<Finding>,
+    /// Each of the tables along time, where time is its key.
+    pub timelines: Vec<Timeline>,
     /// When that was.
     now: DateTime<Utc>,
 }
@@ -99,7 +103,12 @@ pub fn checked(
         }
     }
     findings.extend(healths.iter().flat_map(|health| health.findings.clone()));
-    Ok(Checked { healths, findings, now: sight.now })
+    let timelines = rules_that_fit.iter().filter_map(|rule| {
+        let members = portrait(rule, &sight.catalog, sight.now).ok()??;
+        let line = timeline(rule, &members, sight.now)?;
+        Some(Timeline { title: rule.table.to_string(), ..line })
+    });
+    Ok(Checked { timelines: timelines.collect(), healths, findings, now: sight.now })
 }
 
 /// What fits and what does not, apart.

@@ -15,8 +15,8 @@ use crate::model::units::{human_bytes, human_count};
 use crate::pg::partitions::{self, Stats};
 use crate::planner::partition::health::{Portrayed, State, portrait};
 use crate::planner::partition::rule::{Rule, Scheme, resolve};
-use crate::report::timeline::{Mark, Stretch, draw};
-use crate::report::{Report, Table};
+use crate::report::timeline::{Fill, Mark, Stretch, Timeline};
+use crate::report::{Report, Section, Table};
 
 use super::look::{Sight, look, parse_as_of};
 
@@ -43,8 +43,6 @@ pub struct Args {
 
 /// How many partitions of a table are shown without --all.
 const SHOWN_MAX: usize = 24;
-/// How wide the line of time is.
-const LINE_WIDTH: usize = 72;
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
@@ -131,14 +129,10 @@ fn of_table(
         table.title += &format!(" ({hidden} older ones with --all)");
         table.rows.drain(..hidden);
     }
-    let report = report.table(table);
-    match members.zip(rule) {
-        Some((members, rule)) => {
-            let line = line_of_time(rule, &members, sight.now);
-            if line.is_empty() { report } else { report.text("", line) }
-        }
-        None => report,
-    }
+    let mut report = report.table(table);
+    let line = members.zip(rule).and_then(|(members, rule)| timeline(rule, &members, sight.now));
+    report.sections.extend(line.map(Section::Timeline));
+    report
 }
 
 fn bound_of(relation: &Relation) -> &str {
@@ -198,16 +192,17 @@ fn retired_rows(
         .collect()
 }
 
-/// The partitions along time, with now and the end of what is kept.
-fn line_of_time(rule: &Rule<'_>, members: &[Portrayed], now: DateTime<Utc>) -> String {
-    let Scheme::Range(range) = &rule.scheme else { return String::new() };
+/// The partitions along time, with now and the end of what is kept; `None` where time is not their
+/// key.
+pub fn timeline(rule: &Rule<'_>, members: &[Portrayed], now: DateTime<Utc>) -> Option<Timeline> {
+    let Scheme::Range(range) = &rule.scheme else { return None };
     let stretch = |member: &Portrayed| {
         let (from, to) = member.instants?;
         Some(Stretch { from: from.timestamp(), to: to.timestamp(), fill: member.state.fill() })
     };
     let stretches: Vec<Stretch> = members.iter().filter_map(stretch).collect();
     if stretches.is_empty() {
-        return String::new();
+        return None;
     }
     let mut marks = vec![Mark { at: now.timestamp(), word: "now".to_string() }];
     let point = range.key_type.point_at(now, range.zone);
@@ -218,9 +213,8 @@ fn line_of_time(rule: &Rule<'_>, members: &[Portrayed], now: DateTime<Utc>) -> S
     if let Some((since, span)) = kept {
         marks.push(Mark { at: since.timestamp(), word: format!("kept since ({span})") });
     }
-    let line = draw(&stretches, &marks, LINE_WIDTH);
     let states = [State::Expired, State::Past, State::Present, State::Ahead];
     let used = states.iter().filter(|state| members.iter().any(|m| m.state == **state));
-    let legend: Vec<String> = used.map(|s| format!("{} {}", s.fill(), s.word())).collect();
-    format!("{line}\n{}", legend.join("  "))
+    let legend = used.map(|s| Fill { fill: s.fill(), word: s.word().to_string() }).collect();
+    Some(Timeline { title: String::new(), stretches, marks, legend })
 }

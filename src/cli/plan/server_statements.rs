@@ -50,10 +50,13 @@ pub fn watched(context: &Context, session: &mut Session, runbook: &Runbook) -> R
 pub fn with_texts(report: Report, queries: &[Query]) -> Report {
     let cells = report.sections.iter().flat_map(|section| match section {
         Section::Table(table) => table.rows.as_slice(),
-        Section::Facts { .. }
+        Section::Verdict(_)
+        | Section::Facts { .. }
         | Section::Findings { .. }
         | Section::PlanDiff { .. }
         | Section::Course(_)
+        | Section::Locks { .. }
+        | Section::Timeline(_)
         | Section::Text { .. } => &[],
     });
     // A label is a name, and in brackets one of its sets of values.

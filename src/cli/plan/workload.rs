@@ -66,6 +66,15 @@ impl QueryArgs {
         self.asked_for(all)
     }
 
+    /// The same; where nobody asked for any and the profile has none, there are none.
+    pub fn queries_if_any(&self, context: &Context) -> Result<Vec<Query>> {
+        let asked = !self.names.is_empty() || !self.tags.is_empty() || !self.files.is_empty();
+        match asked || !context.profile().queries.is_empty() {
+            true => self.queries(context),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// Those of `all` with the names and tags that were given.
     fn asked_for(&self, mut all: Vec<Query>) -> Result<Vec<Query>> {
         for name in &self.names {
