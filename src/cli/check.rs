@@ -18,14 +18,14 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
-use crate::model::lock_trace::TracedLock;
+use crate::model::lock_trace::{TracedLock, Work};
 use crate::model::snapshot::Snapshot;
 use crate::planner::Migration;
 use crate::profile::Query;
 use crate::profile::partitions::PartitionRule;
 use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::query_plan::workload::WorkloadJudgement;
-use crate::report::locks::{LockRow, Work};
+use crate::report::locks::LockRow;
 use crate::report::timeline::Timeline;
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
@@ -174,16 +174,14 @@ fn locks_told(locks: &[TracedLock], snapshot: &Snapshot, pending: &[Migration]) 
     stopping
         .map(|one| {
             let bytes = sizes.get(&one.table).copied().unwrap_or_default() * block_size;
-            let (work, expected_ms) = match (one.rewrites, one.mode) {
-                (true, _) => (Work::Rewrite, Some(working_ms(bytes))),
-                // `CREATE INDEX` takes it, and nothing else that a migration does.
-                (false, LockMode::Share) => (Work::FullScan, Some(working_ms(bytes))),
-                (false, _) => (Work::Instant, None),
+            let expected_ms = match one.work {
+                Work::Rewrite | Work::FullScan => Some(working_ms(bytes)),
+                Work::Instant => None,
             };
             LockRow {
                 statement: statement(&one.place).unwrap_or_default(),
                 expected_ms,
-                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, work)
+                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, one.work)
             }
         })
         .collect()

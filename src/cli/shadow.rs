@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::executor::Crew;
 use crate::model::finding::{Finding, Place, Severity};
 use crate::model::ident::{Ident, QualifiedName};
-use crate::model::lock_trace::TracedLock;
+use crate::model::lock_trace::{TracedLock, Work};
 use crate::model::migration::History;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::Millis;
@@ -130,8 +130,12 @@ impl<'a> Shadow<'a> {
             Ok(Planned { runbook, ..planned })
         };
         self.converge(database, migrations, &mut look)?;
-        let seen = lock_trace::take(&mut database.open()?)?;
-        Ok(seen.into_iter().chain(own).collect())
+        // Each look plans again what is left.
+        let mut locks = lock_trace::take(&mut database.open()?)?;
+        locks.extend(own);
+        locks.sort();
+        locks.dedup();
+        Ok(locks)
     }
 
     /// Applies migrations as `pgtune migrate` does.
@@ -238,16 +242,19 @@ fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
     for stage in &runbook.stages {
         let of_stage = |one: &&Migration| stage.title.starts_with(&format!("{}:", one.id));
         let Some(migration) = migrations.iter().find(of_stage) else { continue };
-        let own = stage.steps.iter().filter(|step| !step.action.runs_the_users_sql());
-        known.extend(own.flat_map(|step| &step.locks).map(|lock| TracedLock {
-            place: Place { path: migration.path.clone(), line: line_about(migration, &lock.table) },
-            table: lock.table.clone(),
-            mode: lock.mode,
-            rewrites: false,
-        }));
+        for step in stage.steps.iter().filter(|step| !step.action.runs_the_users_sql()) {
+            let work = if step.action.reads_tables() { Work::FullScan } else { Work::Instant };
+            known.extend(step.locks.iter().map(|lock| TracedLock {
+                place: Place {
+                    path: migration.path.clone(),
+                    line: line_about(migration, &lock.table),
+                },
+                table: lock.table.clone(),
+                mode: lock.mode,
+                work,
+            }));
+        }
     }
-    known.sort();
-    known.dedup();
     known
 }
 

@@ -32,8 +32,31 @@ pub struct TracedLock {
     pub table: QualifiedName,
     /// How strong.
     pub mode: LockMode,
-    /// Whether the table is written anew under it.
-    pub rewrites: bool,
+    /// What is done under it.
+    pub work: Work,
+}
+
+/// What is done under a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The catalog alone is changed, however large the table is.
+    Instant,
+    /// The table is read from its first page to its last.
+    FullScan,
+    /// The table is written anew.
+    Rewrite,
+}
+
+impl Work {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Work::Rewrite => "rewrites the table",
+            Work::FullScan => "reads the whole table",
+            Work::Instant => "instant",
+        }
+    }
 }
 
 /// The locks that each statement was the first of its transaction to take, or to make stronger,
@@ -52,7 +75,13 @@ pub fn traced(held: &[Held], files: &BTreeMap<QualifiedName, i64>) -> Vec<Traced
         }
         if is_news || rewrites {
             let (place, table, mode) = (one.place.clone(), one.table.clone(), one.mode);
-            traced.push(TracedLock { place, table, mode, rewrites });
+            let work = match (rewrites, mode) {
+                (true, _) => Work::Rewrite,
+                // `CREATE INDEX` takes it, and nothing else that a migration does.
+                (false, LockMode::Share) => Work::FullScan,
+                (false, _) => Work::Instant,
+            };
+            traced.push(TracedLock { place, table, mode, work });
         }
     }
     // A statement that takes several modes needs the strongest.
@@ -61,7 +90,7 @@ pub fn traced(held: &[Held], files: &BTreeMap<QualifiedName, i64>) -> Vec<Traced
         match kept.iter_mut().find(|k| k.place == one.place && k.table == one.table) {
             Some(known) => {
                 known.mode = known.mode.max(one.mode);
-                known.rewrites |= one.rewrites;
+                known.work = known.work.max(one.work);
             }
             None => kept.push(one),
         }
@@ -88,7 +117,7 @@ mod tests {
     fn a_lock_is_the_statements_that_took_it_first() {
         use LockMode::{AccessExclusive, AccessShare, ShareRowExclusive};
         let files = BTreeMap::from([(table("a"), 1), (table("b"), 2)]);
-        let told: Vec<(usize, String, LockMode, bool)> = traced(
+        let told: Vec<(usize, String, LockMode, Work)> = traced(
             &[
                 held(7, 1, "a", AccessShare, 1),
                 held(7, 2, "a", AccessShare, 1),
@@ -100,14 +129,17 @@ mod tests {
             &files,
         )
         .into_iter()
-        .map(|one| (one.place.line, one.table.to_string(), one.mode, one.rewrites))
+        .map(|one| (one.place.line, one.table.to_string(), one.mode, one.work))
         .collect();
         let expected = [
-            (1, "app.a", AccessShare, false),
-            (2, "app.a", AccessExclusive, true),
-            (2, "app.b", ShareRowExclusive, false),
-            (4, "app.a", AccessExclusive, false),
+            (1, "app.a", AccessShare, Work::Instant),
+            (2, "app.a", AccessExclusive, Work::Rewrite),
+            (2, "app.b", ShareRowExclusive, Work::Instant),
+            (4, "app.a", AccessExclusive, Work::Instant),
         ];
-        assert_eq!(told, expected.map(|(line, name, mode, r)| (line, name.to_string(), mode, r)));
+        assert_eq!(
+            told,
+            expected.map(|(line, name, mode, work)| (line, name.to_string(), mode, work))
+        );
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Table;
 use crate::model::finding::Place;
 use crate::model::lock::LockMode;
+use crate::model::lock_trace::Work;
 use crate::model::units::{human_bytes, human_duration};
 
 /// A lock that a statement takes.
@@ -45,18 +46,6 @@ pub enum Blocks {
     ReadsAndWrites,
 }
 
-/// What is done under a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// The table is written anew.
-    Rewrite,
-    /// The table is read from its first page to its last.
-    FullScan,
-    /// The catalog alone is changed, however large the table is.
-    Instant,
-}
-
 impl LockRow {
     /// A lock, with what follows from its mode.
     pub fn new(
@@ -89,17 +78,6 @@ impl Blocks {
             Blocks::SchemaChanges => "schema changes",
             Blocks::Writes => "writes",
             Blocks::ReadsAndWrites => "reads and writes",
-        }
-    }
-}
-
-impl Work {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Work::Rewrite => "rewrites the table",
-            Work::FullScan => "reads the whole table",
-            Work::Instant => "instant",
         }
     }
 }

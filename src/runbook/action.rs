@@ -337,6 +337,28 @@ impl Action {
         }
     }
 
+    /// Whether a step of pgtune's own reads a whole table: it builds an index, or proves something.
+    pub fn reads_tables(&self) -> bool {
+        match self {
+            Action::CreateIndex(new) => !new.only,
+            Action::RebuildIndex { .. } | Action::ValidateNotNullCheck { .. } => true,
+            Action::Prepare { .. }
+            | Action::RunStatements { .. }
+            | Action::RunAlone { .. }
+            | Action::Record(_)
+            | Action::CorrectHistory(_)
+            | Action::DropIndex { .. }
+            | Action::AttachIndex { .. }
+            | Action::FinalizeDetach { .. }
+            | Action::AddKeyOnly(_)
+            | Action::AddKeyUsingIndex(_)
+            | Action::AddNotNullCheck { .. }
+            | Action::SetNotNull { .. }
+            | Action::Partition(_)
+            | Action::RecordPlans(_) => false,
+        }
+    }
+
     /// The index that a failed or abandoned attempt may leave invalid.
     pub fn leftover(&self) -> Option<&QualifiedName> {
         match self {
