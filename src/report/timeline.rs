@@ -128,6 +128,14 @@ pub mod tests {
     }
 
     #[test]
+    fn what_fills_mean_is_told_below() {
+        let text = text(&example());
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "▓ past  █ present  ▒ ahead");
+        assert_eq!(super::text(&Timeline::default()), "");
+    }
+
+    #[test]
     fn what_is_short_or_nothing_is_drawn_too() {
         assert_eq!(draw(&[], &[], 10), "");
         assert_eq!(draw(&[stretch(5, 5, 'x')], &[], 3), "x··");

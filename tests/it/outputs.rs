@@ -132,8 +132,8 @@ fn one_run_writes_every_format_whatever_the_answer() {
 fn junit_is_xml(path: &Path) {
     let script = "import sys, xml.etree.ElementTree as t\n\
                   r = t.parse(sys.argv[1]).getroot()\n\
-                  bad = [c for c in r.iter('testcase') if c.find('failure') is not None]\n\
-                  print([c.get('name') for c in bad])";
+                  failed = [c for c in r.iter('testcase') if c.find('failure') is not None]\n\
+                  print([c.get('name') for c in failed])";
     let output = std::process::Command::new("python3").args(["-c", script]).arg(path).output();
     let Ok(output) = output else {
         skipped("no python3: nobody read the XML");
