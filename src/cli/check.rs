@@ -6,6 +6,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::interrupt;
+use crate::cli::lint;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::take_all;
 use crate::cli::plan::workload::QueryArgs;
@@ -21,8 +22,9 @@ use super::plan::take::Side;
 
 /// Check the pending migrations against a snapshot of production
 ///
-/// Runs them on a private server that plans as production does, and says what they would do: to
-/// plans, and under which locks. Exit code 1 where something should not be deployed.
+/// Reads them, runs them on a private server that plans as production does, and says what they
+/// would do: to tables, to plans, and under which locks. docs/checks.md explains each finding, and
+/// how to allow one. Exit code 1 where something should not be deployed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,6 +45,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = file::read(&args.snapshot)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
+    let linted = lint::found(&profile.check, &snapshot, &applied, &pending);
     let stopped = interrupt::listen()?;
     let mut shadow =
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
@@ -58,6 +61,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(after.findings.clone());
+    findings.extend(linted);
+    let findings = lint::not_allowed(&profile.check, &pending, findings);
     show(context, (&before, &after), findings)
 }
 

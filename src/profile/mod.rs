@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::check::CheckRules;
 use crate::model::gate::Thresholds;
 use crate::model::migration::VersionWidth;
 use crate::model::units::Millis;
@@ -42,6 +43,8 @@ pub struct Profile {
     pub archive: Archive,
     /// What counts as a regression, for `--gate`.
     pub gate: Thresholds,
+    /// What `pgtune check` holds against a migration.
+    pub check: CheckRules,
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,

@@ -11,6 +11,7 @@ mod bad_input;
 mod bad_server;
 mod bench;
 mod catalog;
+mod check;
 mod connect;
 mod crowd;
 mod demo;

@@ -1,0 +1,146 @@
+//! `pgtune check` on snapshots of real databases.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::user_project::{Project, Said, said, skipped};
+
+const SCHEMA: &str = "
+    create table accounts (id bigint primary key, name varchar(40) not null);
+    create table events (
+      id bigint generated always as identity primary key,
+      account_id bigint not null references accounts,
+      kind text,
+      at timestamptz not null default now()
+    );
+    create index events_account_id_at_idx on events (account_id, at);
+    insert into accounts select n, 'account ' || n from generate_series(1, 100) as n;
+    insert into events (account_id, kind) select n % 100 + 1, 'a kind of event'
+    from generate_series(1, 60000) as n;
+    analyze";
+
+/// What is large there: two megabytes.
+const PROFILE: &str = "[check]\nrewrite_mb = 2\nscan_mb = 2\n
+    [[queries]]\nname = \"one account\"\nsql = \"select * from accounts where id = 1\"\n";
+
+/// A project with a snapshot of the database; `None` without a server or a `pg_dump`.
+fn project(test: &str) -> Option<Project> {
+    let (project, database) = Project::new(test)?;
+    database.connect().batch_execute(SCHEMA).unwrap();
+    project.profile(PROFILE);
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
+    let program = client.to_string_lossy().into_owned();
+    let mut arguments = vec!["snapshot", "take", "prod.json.zst"];
+    if client.exists() {
+        arguments.extend(["--pg-dump", &program]);
+    }
+    let taken = run(&project, &arguments);
+    taken.expect(0, &[]);
+    if taken.stdout.contains("there is no pg_dump") {
+        skipped("checks beside a snapshot's schema");
+        return None;
+    }
+    Some(project)
+}
+
+/// Runs pgtune with the programs of this version.
+fn run(project: &Project, arguments: &[&str]) -> Said {
+    let mut command = project.command(arguments);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    said(command)
+}
+
+/// `pgtune check`: its exit code, and its findings as `file:line check`.
+fn check(project: &Project) -> (i32, Vec<String>) {
+    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap().iter();
+    let findings = sections.filter(|section| section["kind"] == "findings");
+    let findings = findings.flat_map(|section| section["findings"].as_array().unwrap());
+    let shown = findings.map(|finding| {
+        let check = finding["check"].as_str().unwrap();
+        match finding["place"]["path"].as_str() {
+            Some(path) => {
+                let file = Path::new(path).file_stem().unwrap().to_string_lossy();
+                format!("{file}:{} {check}", finding["place"]["line"])
+            }
+            None => check.to_string(),
+        }
+    });
+    let shown = shown.filter(|finding| finding != "shadow-version");
+    (said.code, shown.collect())
+}
+
+const PLANTED: &str = "\
+create index on events (kind);
+
+alter table events
+  add column seen boolean not null default false,
+  alter column at type date;
+-- pgtune: as-written
+create index events_at_idx on events (at);
+create table notes (
+  id bigint primary key,
+  account_id bigint references accounts
+);
+create index events_account_idx on events (account_id);
+";
+
+#[test]
+fn each_planted_fault_is_reported_once_at_its_line() {
+    let Some(project) = project("check_faults") else { return };
+    project.migration("V1__faults", PLANTED);
+    let (code, findings) = check(&project);
+    assert_eq!(
+        findings,
+        [
+            "V1__faults:5 table-rewrite",
+            "V1__faults:7 blocking-index-build",
+            "V1__faults:10 foreign-key-without-index",
+            "V1__faults:12 redundant-index",
+        ]
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_clean_migration_has_no_finding() {
+    let Some(project) = project("check_clean") else { return };
+    let clean = "create index on events (kind);\n\
+                 alter table events add column seen boolean not null default false;\n\
+                 alter table events add constraint kind_known check (kind <> '') not valid;\n\
+                 alter table accounts alter column name type text;\n\
+                 create table notes (id bigint primary key, account_id bigint);\n\
+                 alter table notes add foreign key (account_id) references accounts;\n\
+                 create index on notes (account_id);\n\
+                 alter table notes add column body text not null;\n";
+    project.migration("V1__clean", clean);
+    assert_eq!(check(&project), (0, Vec::new()));
+}
+
+#[test]
+fn what_is_allowed_is_not_reported_until_it_is_over() {
+    let Some(project) = project("check_allow") else { return };
+    let rewrite = "alter table events alter column at type date;\n";
+    project.migration(
+        "V1__allowed",
+        format!("-- pgtune: allow table-rewrite until 2999-12-31: in the window\n{rewrite}"),
+    );
+    assert_eq!(check(&project), (0, Vec::new()));
+    project.migration(
+        "V1__allowed",
+        format!("-- pgtune: allow table-rewrite until 2020-01-01: in the window\n{rewrite}"),
+    );
+    let over = ["V1__allowed:2 table-rewrite", "V1__allowed:1 allow-expired"];
+    assert_eq!(check(&project), (1, over.map(str::to_string).to_vec()));
+    project.migration("V1__allowed", rewrite);
+    let allow = "[[check.allow]]\ncheck = \"table-rewrite\"\nsubject = \"public.events\"\n";
+    project.profile(format!("{PROFILE}{allow}reason = \"in the window\"\n"));
+    assert_eq!(check(&project), (0, Vec::new()));
+    project.profile(format!("{PROFILE}{allow}"));
+    run(&project, &["check", "--snapshot", "prod.json.zst"])
+        .expect(2, &["check.allow.reason", "say why table-rewrite is allowed"]);
+}
