@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::support::Database;
 use crate::user_project::{Project, Said, said, skipped};
 
 const SCHEMA: &str = "
@@ -143,4 +144,26 @@ fn what_is_allowed_is_not_reported_until_it_is_over() {
     project.profile(format!("{PROFILE}{allow}"));
     run(&project, &["check", "--snapshot", "prod.json.zst"])
         .expect(2, &["check.allow.reason", "say why table-rewrite is allowed"]);
+}
+
+/// What `docs/checks.md` shows can be run.
+#[test]
+fn the_examples_are_sql() {
+    let Some(database) = Database::create("check_examples") else { return };
+    let mut client = database.connect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks/lint/examples");
+    let given = std::fs::read_to_string(folder.join("given.sql")).unwrap();
+    client.batch_execute(&given).unwrap();
+    let mut run = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        for name in ["bad.sql", "good.sql"] {
+            let Ok(sql) = std::fs::read_to_string(path.join(name)) else { continue };
+            let outcome = client.batch_execute(&format!("begin; {sql}"));
+            outcome.unwrap_or_else(|error| panic!("{}/{name}: {error:?}", path.display()));
+            client.batch_execute("rollback").unwrap();
+            run += 1;
+        }
+    }
+    assert!(run >= 30, "only {run} were found");
 }

@@ -66,8 +66,7 @@ impl<'a> Course<'a> {
     ) {
         let kind = kind_of(text);
         let alter = alter_table(text);
-        let is_schema = text.len() <= GRAMMAR_CHECK_BYTES_MAX;
-        let hits = if is_schema { squawk::hits(text) } else { Vec::new() };
+        let hits = if is_schema(text) { squawk::hits(text) } else { Vec::new() };
         let at = At {
             world: &self.world,
             rules: self.rules,
@@ -102,14 +101,15 @@ impl<'a> Course<'a> {
         match kind {
             Kind::CreateIndex(create) => create.concurrently || is_old(&create.table),
             Kind::AddKey(add) => is_old(&add.table),
-            Kind::DropIndex(_) | Kind::Reindex(_) | Kind::DetachConcurrently(_) | Kind::Alone => {
-                true
-            }
+            Kind::DropIndex(_)
+            | Kind::Reindex(_)
+            | Kind::DetachConcurrently(_)
+            | Kind::AddEnumValue
+            | Kind::Alone => true,
             Kind::CreateTable(_)
             | Kind::DropTable(_)
             | Kind::TransactionBoundary
             | Kind::Set(_)
-            | Kind::AddEnumValue
             | Kind::Other => false,
         }
     }
@@ -137,6 +137,14 @@ impl<'a> Course<'a> {
         });
         self.findings
     }
+}
+
+/// Whether a statement is about the schema; the others may be many, and large.
+fn is_schema(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let heads = ["alter", "create", "drop", "truncate"];
+    text.len() <= GRAMMAR_CHECK_BYTES_MAX
+        && heads.iter().any(|head| text[..end].eq_ignore_ascii_case(head))
 }
 
 /// The constraints that an ALTER TABLE adds NOT VALID.

@@ -82,6 +82,8 @@ fn look(at: &At<'_>) -> Vec<Found> {
 
 /// Why an action rewrites the table, if it does.
 fn cause(large: &Large<'_>, action: &Action, default_hit: bool) -> Option<String> {
+    // Of a partitioned table these concern partitions to come.
+    let has_rows = !large.table.is_partitioned;
     match action {
         Action::SetType { column, type_name, computed } => {
             let old = large.table.columns.get(column).map(|column| &column.type_name);
@@ -89,10 +91,10 @@ fn cause(large: &Large<'_>, action: &Action, default_hit: bool) -> Option<String
             (!stays).then(|| format!("{column} becomes {type_name}"))
         }
         Action::AddColumn(column) => added(column, default_hit),
-        Action::SetLogged(true) => Some("the table becomes logged".to_string()),
-        Action::SetLogged(false) => Some("the table becomes unlogged".to_string()),
-        Action::SetAccessMethod => Some("it gets another access method".to_string()),
-        Action::SetTablespace => Some("it moves to another tablespace".to_string()),
+        Action::SetLogged(true) => has_rows.then(|| "the table becomes logged".to_string()),
+        Action::SetLogged(false) => has_rows.then(|| "the table becomes unlogged".to_string()),
+        Action::SetAccessMethod => has_rows.then(|| "it gets another access method".to_string()),
+        Action::SetTablespace => has_rows.then(|| "it moves to another tablespace".to_string()),
         Action::DropColumn(_)
         | Action::SetNotNull(_)
         | Action::AddConstraint(_)
