@@ -86,6 +86,12 @@ fn what_rewrites_a_table() {
         ("alter table events add a timestamptz default now()", false),
         ("alter table events add a text default lower('X')", false),
         ("alter table events add a text default my_function()", true),
+        ("alter table events add a timestamp default (now() at time zone 'utc')", false),
+        ("alter table events add a date default current_date", false),
+        ("alter table events add a int default -1", false),
+        ("alter table events add a numeric default (round(2.5)::numeric(5,1))", false),
+        ("alter table events add a bigint default nextval('s')", true),
+        ("alter table events add a timestamptz default (clock_timestamp())", true),
         ("alter table events add a bigint generated always as identity", true),
         ("alter table events add a bigserial", true),
         ("alter table events add a text generated always as (kind || 'x') stored", true),
@@ -125,6 +131,25 @@ fn what_reads_a_table_under_lock() {
         let wanted = "table-scan-under-lock:1".to_string();
         assert_eq!(checks.contains(&wanted), expected, "{sql}: {checks:?}");
     }
+}
+
+#[test]
+fn a_validated_check_spares_the_scan() {
+    let steps = [
+        "alter table events add constraint k check (kind is not null) not valid",
+        "alter table events validate constraint k",
+        "alter table events alter kind set not null",
+    ];
+    let files: Vec<_> = steps.iter().map(|step| sql::parse(step).unwrap()).collect();
+    let checks = |files: &[Vec<sql::Statement>]| {
+        let files: Vec<File<'_>> =
+            files.iter().map(|statements| File { path: "V1__a.sql", statements }).collect();
+        let found = lint(&files, world(), &CheckRules::default());
+        found.into_iter().map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    assert_eq!(checks(&files), [""; 0]);
+    let unproven = [files[0].clone(), files[2].clone()];
+    assert_eq!(checks(&unproven), ["table-scan-under-lock"]);
 }
 
 #[test]
@@ -191,6 +216,14 @@ fn a_foreign_key_is_served_by_any_order_of_its_columns() {
     let partial = "create table a (x bigint primary key references accounts,\ny bigint \
                    references accounts);\ncreate index on a (y) where x > 0;";
     assert_eq!(shown(partial), ["foreign-key-without-index:2"]);
+    let drop = "drop index events_account_id_created_at_idx;";
+    assert_eq!(shown(drop), ["foreign-key-without-index:1"]);
+    let swap = format!("create index on events (account_id, kind);\n{drop}");
+    assert_eq!(shown(&swap), [""; 0]);
+    assert_eq!(
+        shown(&format!("{drop}\nalter table events drop column account_id;")),
+        ["drop-in-use:2"]
+    );
 }
 
 /// A snapshot of a table with partitions and one by itself, with pages of 8 kB.

@@ -22,6 +22,8 @@ pub struct World {
     pub tables: BTreeMap<QualifiedName, Table>,
     /// Indexes of these.
     pub indexes: BTreeMap<QualifiedName, Index>,
+    /// Indexes that pending statements drop, with their names and places.
+    pub dropped: Vec<(QualifiedName, Index, Place)>,
 }
 
 /// A table.

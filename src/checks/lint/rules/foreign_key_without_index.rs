@@ -1,7 +1,7 @@
 //! A foreign key whose rows cannot be found.
 
 use crate::checks::lint::check::{Check, FoundAt, Look};
-use crate::checks::lint::world::World;
+use crate::checks::lint::world::{Index, World};
 use crate::model::check::CheckRules;
 use crate::model::finding::Severity;
 use crate::model::ident::Ident;
@@ -10,9 +10,9 @@ use crate::model::ident::Ident;
 pub const CHECK: Check = Check {
     id: "foreign-key-without-index",
     severity: Severity::Warning,
-    meaning: "A new foreign key whose columns are not the first keys, in any order, of a b-tree \
-              without predicate. Each DELETE of a referenced row, and each UPDATE of its key, \
-              then reads the whole referring table.",
+    meaning: "The columns of a new foreign key are not the first keys, in any order, of a b-tree \
+              without predicate; or the index of an old one is dropped. Each DELETE of a \
+              referenced row, and each UPDATE of its key, then reads the whole referring table.",
     doubt: "Where referenced rows are never deleted and nobody joins by the key, no index is \
             needed.",
     remedy: "create an index that begins with these columns, in the same file",
@@ -25,10 +25,13 @@ fn look(world: &World, _: &CheckRules) -> Vec<FoundAt> {
     let mut found = Vec::new();
     for (name, table) in &world.tables {
         for key in &table.foreign_keys {
-            let Some(place) = key.made.clone() else { continue };
             if world.indexes_of(name).any(|(_, index)| index.shape.finds(&key.columns)) {
                 continue;
             }
+            let of_key = |index: &Index| index.table == *name && index.shape.finds(&key.columns);
+            let dropped = world.dropped.iter().find(|(_, index, _)| of_key(index));
+            let dropped = dropped.map(|(_, _, place)| place);
+            let Some(place) = key.made.as_ref().or(dropped).cloned() else { continue };
             let columns: Vec<String> = key.columns.iter().map(Ident::to_string).collect();
             let columns = columns.join(", ");
             let message =

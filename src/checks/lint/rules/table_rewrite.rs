@@ -27,12 +27,14 @@ pub const CHECK: Check = Check {
     look: Look::Statement(look),
 };
 
-/// Functions that squawk's list has only without arguments.
+/// Functions that squawk takes for volatile when they have arguments or stand in parentheses.
 const STABLE: &[&str] = &[
     "abs",
+    "age",
     "array_fill",
     "coalesce",
     "concat",
+    "current_setting",
     "date_trunc",
     "jsonb_build_array",
     "jsonb_build_object",
@@ -41,15 +43,39 @@ const STABLE: &[&str] = &[
     "make_date",
     "make_interval",
     "md5",
+    "now",
     "repeat",
     "right",
     "round",
+    "statement_timestamp",
     "timezone",
     "to_char",
     "to_date",
     "to_jsonb",
     "to_timestamp",
+    "transaction_timestamp",
     "upper",
+];
+/// What else may stand before a parenthesis: words of expressions, and types with a length.
+const NO_CALLS: &[&str] = &[
+    "and",
+    "as",
+    "bit",
+    "cast",
+    "char",
+    "decimal",
+    "else",
+    "in",
+    "interval",
+    "not",
+    "numeric",
+    "or",
+    "then",
+    "timestamp",
+    "timestamptz",
+    "varchar",
+    "varying",
+    "when",
 ];
 
 fn look(at: &At<'_>) -> Vec<Found> {
@@ -126,9 +152,11 @@ fn only_stable(expression: &str) -> bool {
     let tokens: Vec<_> = tokens(expression).collect();
     let text = |i: usize| &expression[tokens[i].range.clone()];
     let mut calls = (1..tokens.len()).filter(|i| text(*i) == "(").map(|i| text(i - 1));
-    // Without a call it is something that squawk does not know: CASE, a cast with type arguments.
+    // Without a call it is something that squawk does not know: CASE, current_date, -1.
     let is_word = |word: &str| word.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    calls.all(|name| !is_word(name) || STABLE.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    let known =
+        |name: &str| STABLE.iter().chain(NO_CALLS).any(|known| name.eq_ignore_ascii_case(known));
+    calls.all(|name| !is_word(name) || known(name))
 }
 
 /// Statements that rewrite a whole table.

@@ -21,9 +21,9 @@ impl World {
             Kind::CreateIndex(index) => self.create_index(&index, made),
             Kind::DropTable(names) => names.iter().for_each(|name| self.drop_table(name)),
             Kind::DropIndex(drop) => drop.names.iter().for_each(|name| {
-                if let Some(name) = self.resolve_index(name) {
-                    self.indexes.remove(&name);
-                }
+                let Some(name) = self.resolve_index(name) else { return };
+                let dropped = self.indexes.remove(&name).zip(made.cloned());
+                self.dropped.extend(dropped.map(|(index, place)| (name, index, place)));
             }),
             Kind::AddKey(_) | Kind::DetachConcurrently(_) | Kind::Other => {
                 self.alter_table(text, made);
