@@ -27,9 +27,13 @@ const PROFILE: &str = "[check]\nrewrite_mb = 2\nscan_mb = 2\n
 
 /// A project with a snapshot of the database; `None` without a server or a `pg_dump`.
 fn project(test: &str) -> Option<Project> {
+    project_with(test, SCHEMA, PROFILE).map(|(project, _)| project)
+}
+
+fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Database)> {
     let (project, database) = Project::new(test)?;
-    database.connect().batch_execute(SCHEMA).unwrap();
-    project.profile(PROFILE);
+    database.connect().batch_execute(schema).unwrap();
+    project.profile(profile);
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
     let program = client.to_string_lossy().into_owned();
     let mut arguments = vec!["snapshot", "take", "prod.json.zst"];
@@ -42,7 +46,7 @@ fn project(test: &str) -> Option<Project> {
         skipped("checks beside a snapshot's schema");
         return None;
     }
-    Some(project)
+    Some((project, database))
 }
 
 /// Runs pgtune with the programs of this version.
@@ -166,4 +170,71 @@ fn the_examples_are_sql() {
         }
     }
     assert!(run >= 30, "only {run} were found");
+}
+
+/// What is done to a table, each to one of its own: the server is asked whether it rewrote it.
+const REWRITES: &[&str] = &[
+    "alter v type varchar(20)",
+    "alter v type varchar(5)",
+    "alter v type text",
+    "alter t type varchar",
+    "alter t type varchar(20)",
+    "alter m type numeric(10,2)",
+    "alter m type numeric(10,3)",
+    "alter m type numeric",
+    "alter n type bigint",
+    "alter n type int using n::int",
+    "alter t type text using lower(t)",
+    "alter at type timestamptz(3)",
+    "alter l type timestamp",
+    "add a int default 1",
+    "add a timestamptz default now()",
+    "add a timestamp default (now() at time zone 'utc')",
+    "add a timestamptz default clock_timestamp()",
+    "add a uuid default gen_random_uuid()",
+    "add a text default lower('X')",
+    "add a text default case when now() > '2020-01-01' then 'x' end",
+    "add a numeric default (round(2.5)::numeric(5,1))",
+    "add a float default random()",
+    "add a bigserial",
+    "add a bigint generated always as identity",
+    "add a int generated always as (n + 1) stored",
+    "set unlogged",
+    "set (fillfactor = 70)",
+    "drop n",
+    "alter t set not null",
+];
+
+#[test]
+fn the_server_rewrites_what_the_check_says() {
+    let tables: Vec<String> = (1..=REWRITES.len())
+        .map(|n| {
+            format!(
+                "create table t{n} (n int, v varchar(10), t text, m numeric(8,2), at timestamptz, \
+                 l timestamp(3)); insert into t{n} values (1, 'a', 'b', 1, now(), now());"
+            )
+        })
+        .collect();
+    let schema = tables.concat();
+    let profile = "[check]\nrewrite_mb = 0\n[[queries]]\nname = \"q\"\nsql = \"select 1\"\n";
+    let Some((project, database)) = project_with("check_rewrites", &schema, profile) else {
+        return;
+    };
+    let statements = REWRITES.iter().enumerate();
+    let statements: Vec<String> =
+        statements.map(|(i, action)| format!("alter table t{} {action};", i + 1)).collect();
+    project.migration("V1__rewrites", statements.join("\n"));
+    let told = check(&project).1;
+    let mut client = database.connect();
+    for (i, statement) in statements.iter().enumerate() {
+        let mut file = || -> String {
+            let sql = format!("select pg_relation_filenode('t{}')::text", i + 1);
+            client.query_one(&sql, &[]).unwrap().get(0)
+        };
+        let before = file();
+        let mut other = database.connect();
+        other.batch_execute(statement).unwrap();
+        let is_told = told.contains(&format!("V1__rewrites:{} table-rewrite", i + 1));
+        assert_eq!(is_told, before != file(), "{statement}");
+    }
 }

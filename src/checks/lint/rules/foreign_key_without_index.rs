@@ -25,13 +25,13 @@ fn look(world: &World, _: &CheckRules) -> Vec<FoundAt> {
     let mut found = Vec::new();
     for (name, table) in &world.tables {
         for key in &table.foreign_keys {
-            if world.indexes_of(name).any(|(_, index)| index.shape.finds(&key.columns)) {
-                continue;
-            }
             let of_key = |index: &Index| index.table == *name && index.shape.finds(&key.columns);
             let dropped = world.dropped.iter().find(|(_, index, _)| of_key(index));
             let dropped = dropped.map(|(_, _, place)| place);
             let Some(place) = key.made.as_ref().or(dropped).cloned() else { continue };
+            if world.indexes_of(name).any(|(_, index)| of_key(index)) {
+                continue;
+            }
             let columns: Vec<String> = key.columns.iter().map(Ident::to_string).collect();
             let columns = columns.join(", ");
             let message =
