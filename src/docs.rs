@@ -4,7 +4,12 @@
 
 use serde_json::Value;
 
+use crate::checks::lint::check::Check;
+use crate::checks::lint::table::CHECKS;
+use crate::checks::lint::tests::{GIVEN, SIZES, found};
 use crate::cli;
+use crate::model::finding::Severity;
+use crate::model::units::human_bytes;
 use crate::profile;
 use crate::profile::layers::{keys, variable_name};
 
@@ -52,6 +57,82 @@ fn without_global_options(help: &str) -> String {
         !inside
     };
     help.lines().filter(keep).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands at the top of the page about checks.
+const ABOUT_CHECKS: &str = "\
+# Checks
+
+Written from the checks and their examples, which are also their tests. `pgtune check` reads the
+pending migrations beside what a snapshot knows of production: how large tables are, which indexes
+and constraints there are. It knows what pgtune does itself: a plain CREATE INDEX is built online,
+locks are waited for briefly and again, transactions are cut. What is left is told, each with its
+file and line. Tables that the same migrations create have no rows yet: nothing is said about their
+locks.
+
+An error makes the exit code 1; a warning or an info does not.
+
+## Allow something
+
+In front of the statement, for what is found in it:
+
+```sql
+-- pgtune: allow table-rewrite until 2027-01-01: deployed in the maintenance window
+ALTER TABLE events ALTER COLUMN created_at TYPE date;
+```
+
+Or in the profile, for any finding of `pgtune check`:
+
+```toml
+[[check.allow]]
+check = \"unlogged-table\"
+subject = \"public.carts\"      # as the finding names it; may be left out
+reason = \"carts may be lost\"
+until = \"2027-01-01\"          # the last day; may be left out
+```
+
+Each needs a reason (`allow-without-reason`). After its last day it allows nothing any more, and
+says so (`allow-expired`); one that nothing is found for is told too (`allow-unused`). A comment
+that begins with `pgtune:` and is not understood is an error (`allow-unreadable`).
+
+## The database of the examples
+
+";
+
+#[test]
+fn checks_are_current() {
+    let sizes: Vec<String> =
+        SIZES.iter().map(|(name, bytes)| format!("{name} {}", human_bytes(*bytes))).collect();
+    let mut text = ABOUT_CHECKS.to_string();
+    text += &format!("Sizes: {}.\n\n```sql\n{GIVEN}```\n", sizes.join(", "));
+    text += "\n## The checks\n\n| check | |\n|---|---|\n";
+    for Check { id, severity, .. } in CHECKS {
+        text += &format!("| [{id}](#{id}) | {} |\n", severity_name(*severity));
+    }
+    for check in CHECKS {
+        describe_check(check, &mut text);
+    }
+    check("docs/checks.md", &text);
+}
+
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+fn describe_check(check: &Check, text: &mut String) {
+    let Check { id, severity, meaning, doubt, remedy, bad, good, .. } = check;
+    let severity = severity_name(*severity);
+    *text += &format!("\n### {id}\n\n*{severity}*: {meaning}\n\nInstead: {remedy}.\n\n");
+    *text += &format!("When it may be wrong: {doubt}\n\n```sql\n{bad}```\n\n");
+    for finding in found(bad) {
+        let line = finding.place.map_or(0, |place| place.line);
+        *text += &format!("> line {line}: {}: {}\n", finding.subject, finding.message);
+    }
+    *text += &format!("\nNothing to say about:\n\n```sql\n{good}```\n");
 }
 
 #[test]

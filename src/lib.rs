@@ -6,6 +6,7 @@
 
 mod archive;
 mod bench;
+mod checks;
 mod cli;
 mod error;
 mod executor;

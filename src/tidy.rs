@@ -54,7 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("executor", &["archive", "model", "pg", "runbook"]),
     ("shadow", &["model", "pg"]),
     ("workload", &["model", "pg", "profile"]),
-    ("docs", &["cli", "profile"]),
+    ("docs", &["checks", "cli", "model", "profile"]),
     ("tidy", &[]),
 ];
 

@@ -7,6 +7,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::interrupt;
+use crate::cli::lint;
 use crate::cli::outputs::{self, Examined, OutputArgs};
 use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
@@ -30,13 +31,13 @@ use crate::report::timeline::Timeline;
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
-use super::plan::diff::blocking;
 use super::plan::take::Side;
 
 /// Check the pending migrations against a snapshot of production
 ///
-/// Runs them on a private server that plans as production does, and says what they would do: to
-/// plans, and under which locks. Exit code 1 where something should not be deployed.
+/// Reads them, runs them on a private server that plans as production does, and says what they
+/// would do: to tables, to plans, and under which locks. docs/checks.md explains each finding, and
+/// how to allow one. Exit code 1 where something should not be deployed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,12 +68,18 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
+    let linted = lint::found(&profile.check, &snapshot, &applied, &pending);
     let stopped = interrupt::listen()?;
     let mut shadow =
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
     let before = shadow.create("before", &applied)?;
     let after = shadow.copy("before", "after")?;
-    let locks = shadow.migrate_traced(&after, &pending)?;
+    let locks = match shadow.migrate_traced(&after, &pending) {
+        Ok(locks) => locks,
+        Err(error) if error.kind == Kind::Interrupted => return Err(error),
+        // What was read of the files is told all the same.
+        Err(error) => return Ok(unfit(context, &pending, linted, &error)),
+    };
     // Before its tables are as large as production's: a DEFAULT partition is read.
     let rules: Vec<&PartitionRule> = profile.partitions.iter().collect();
     let (runway, timelines) = match rules.is_empty() {
@@ -93,18 +100,45 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(runway);
     findings.extend(after.findings.clone());
+    findings.extend(linted);
     let report = Report::new("").locks(locks_told(&locks, &snapshot, &pending));
     let report = timelines.into_iter().fold(report, |report, line| {
         let title = format!("partitions of {}", line.title);
         report.timeline(Timeline { title, ..line })
     });
     let subjects = subjects(&pending, &queries);
-    Ok(judged(context, (&before, &after), report, findings, subjects))
+    Ok(judged(context, &pending, (&before, &after), report, findings, subjects))
+}
+
+/// The answer where the migrations cannot even be run.
+fn unfit(
+    context: &Context,
+    pending: &[Migration],
+    mut findings: Vec<Finding>,
+    error: &Error,
+) -> Examined {
+    // An error of a step begins with the migration, and tells the line.
+    let told = |one: &&Migration| error.message.starts_with(&format!("{},", one.id));
+    let migration = pending.iter().find(told).or(pending.first());
+    let line = error.message.split(", line ").nth(1).and_then(|rest| rest.split(':').next());
+    let line = line.and_then(|line| line.parse().ok()).unwrap_or(1);
+    let subject = migration.map_or_else(String::new, |one| one.id.to_string());
+    let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
+    let finding = finding.help(error.hints.join("; "));
+    findings.push(match migration {
+        Some(migration) => finding.at(migration.path.clone(), line),
+        None => finding,
+    });
+    let findings = lint::not_allowed(&context.profile().check, pending, findings);
+    let answer = answer(&findings);
+    let subjects = subjects(pending, &[]);
+    Examined { report: Report::new("").findings(findings).judged(subjects), answer }
 }
 
 /// All of it as a report, with the answer. `report` is told behind the findings.
 fn judged(
     context: &Context,
+    pending: &[Migration],
     (before, after): (&Captures, &Captures),
     report: Report,
     mut findings: Vec<Finding>,
@@ -113,15 +147,9 @@ fn judged(
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
     let workload = weigh(&compared, thresholds);
-    let answer = match (workload.blocks(), has_errors(&findings)) {
-        (true, _) => {
-            let message = format!("would be worse: {}", blocking(&workload).join(", "));
-            Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
-        }
-        (false, true) => Err(Error::new(Kind::Answer, "there are errors")),
-        (false, false) => Ok(()),
-    };
     findings.extend(worse(&workload));
+    let findings = lint::not_allowed(&context.profile().check, pending, findings);
+    let answer = answer(&findings);
     let mut told = Report::new("").findings(findings);
     told.sections.extend(report.sections);
     told.sections.extend(shown::weighed(&workload).sections);
@@ -133,12 +161,29 @@ fn judged(
     Examined { report: told.judged(subjects), answer }
 }
 
+/// The answer: no, where anything is an error.
+fn answer(findings: &[Finding]) -> Result<()> {
+    let worse = findings.iter().filter(|one| one.check == PLAN_WORSE);
+    let worse: Vec<&str> = worse.map(|one| one.subject.as_str()).collect();
+    match (has_errors(findings), worse.is_empty()) {
+        (false, _) => Ok(()),
+        (true, true) => Err(Error::new(Kind::Answer, "there are errors")),
+        (true, false) => {
+            let message = format!("would be worse: {}", worse.join(", "));
+            Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
+        }
+    }
+}
+
+/// The check that a query fails which stops the gate.
+const PLAN_WORSE: &str = "plan-worse";
+
 /// The queries that stop the gate, as findings: those are what CI systems show.
 fn worse(workload: &WorkloadJudgement) -> impl Iterator<Item = Finding> {
     workload.queries.iter().filter(|query| query.blocks).map(|query| {
         let reasons = query.reasons.join("; ");
         let message = format!("{}: {reasons}", query.verdict);
-        Finding::new("plan-worse", Severity::Error, &query.name, message)
+        Finding::new(PLAN_WORSE, Severity::Error, &query.name, message)
             .help("[gate] of the profile says what counts")
     })
 }

@@ -29,6 +29,7 @@ mod files;
 mod folder;
 mod init;
 mod interrupt;
+mod lint;
 mod man;
 mod migrate;
 mod new;

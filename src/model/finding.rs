@@ -64,6 +64,12 @@ impl Finding {
         self.help = help.into();
         self
     }
+
+    /// Says where in a file it is.
+    pub fn at(mut self, path: impl Into<String>, line: usize) -> Finding {
+        self.place = Some(Box::new(Place { path: path.into(), line }));
+        self
+    }
 }
 
 /// Whether any finding is an error.

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod below;
 pub mod calendar;
 pub mod catalog;
+pub mod check;
 pub mod default_rows;
 pub mod disclosure;
 pub mod finding;

@@ -87,6 +87,9 @@ pub fn read(
     if let Some((key, why)) = profile.bench.wrong() {
         return Err(wrong_value(&format!("bench.{key}"), &why, &origins));
     }
+    if let Some((key, why)) = profile.check.wrong() {
+        return Err(wrong_value(&format!("check.{key}"), &why, &origins));
+    }
     Ok(Layered { profile, origins })
 }
 

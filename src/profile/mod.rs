@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::check::CheckRules;
 use crate::model::disclosure::{REDACTED, Values};
 use crate::model::gate::Thresholds;
 use crate::model::migration::VersionWidth;
@@ -45,6 +46,8 @@ pub struct Profile {
     pub gate: Thresholds,
     /// What a snapshot discloses.
     pub snapshot: Snapshot,
+    /// What `pgtune check` holds against a migration.
+    pub check: CheckRules,
     /// Queries of the application: what plans and timings are shown for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<Query>,

@@ -97,6 +97,8 @@ mod tests {
         assert_eq!(shown.migrations, Profile::default().migrations);
         assert_eq!(shown.gate, Profile::default().gate);
         assert_eq!(shown.snapshot, Profile::default().snapshot);
+        assert_eq!(shown.check.allow.len(), 1);
+        assert_eq!(shown.check.indexes_max, Profile::default().check.indexes_max);
         assert_eq!(shown.queries.len(), 1);
         for key in layers::keys() {
             let name = key.rsplit('.').next().unwrap();

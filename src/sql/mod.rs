@@ -7,7 +7,10 @@ use self::split::{SyntaxError, newlines};
 use self::statement::Kind;
 use self::tokens::Cursor;
 
+pub mod alter_table;
+pub mod column;
 mod column_name;
+pub mod index_shape;
 pub mod locks;
 pub mod normalised;
 pub mod query;
@@ -15,6 +18,7 @@ pub mod self_name;
 pub mod split;
 pub mod statement;
 pub mod tokens;
+pub mod type_name;
 
 /// One statement of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,19 @@ pub struct Statement {
     pub kind: Kind,
     /// The table locks it takes.
     pub locks: Vec<TableLock>,
+    /// Whether a comment says `pgtune: as-written`.
+    pub as_written: bool,
+    /// What other comments before or inside it say to pgtune.
+    pub marks: Vec<Mark>,
+}
+
+/// A comment `-- pgtune: …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// What it says behind the colon.
+    pub text: String,
+    /// Its line of the file, from 1.
+    pub line: usize,
 }
 
 impl Statement {
@@ -38,7 +55,7 @@ impl Statement {
 }
 
 /// Above this many bytes a statement is data, not schema: the server alone judges its grammar.
-const GRAMMAR_CHECK_BYTES_MAX: usize = 256 * 1024;
+pub const GRAMMAR_CHECK_BYTES_MAX: usize = 256 * 1024;
 
 /// Reads a migration file: all statements, or the first thing that is no SQL.
 ///
@@ -55,9 +72,25 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SyntaxError> {
         line += newlines(&text[counted..piece.offset]);
         counted = piece.offset;
         let locks = locks::locks(Cursor::new(text, &piece.tokens));
-        statements.push(Statement { text: piece.text.to_string(), line, kind, locks });
+        let marks = piece.marks.iter().map(|(at, said)| {
+            let after = piece.offset.min(*at)..piece.offset.max(*at);
+            let lines = newlines(&text[after]);
+            let line = if *at < piece.offset { line - lines } else { line + lines };
+            Mark { text: (*said).to_string(), line }
+        });
+        let marks = marks.collect();
+        let (text, as_written) = (piece.text.to_string(), piece.as_written);
+        statements.push(Statement { text, line, kind, locks, as_written, marks });
     }
     Ok(statements)
+}
+
+/// The texts of the statements of a dump. Lines of psql that pg_dump writes are passed over.
+pub fn parse_dump(text: &str) -> Result<Vec<String>, SyntaxError> {
+    let is_sql = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+    let sql: String =
+        text.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n");
+    Ok(split::split(&sql)?.into_iter().map(|piece| piece.text.to_string()).collect())
 }
 
 fn check_grammar(file: &str, offset: usize, statement: &str) -> Result<(), SyntaxError> {
@@ -84,6 +117,15 @@ mod tests {
         let seen: Vec<(usize, &str)> =
             statements.iter().map(|s| (s.line, s.text.as_str())).collect();
         assert_eq!(seen, [(2, "select 1"), (4, "create index on t (a)")]);
+    }
+
+    #[test]
+    fn comments_to_us_have_their_lines() {
+        let sql = "select 1;\n-- pgtune: a\n\nselect\n  2; -- pgtune: b\n";
+        let statement = &parse(sql).unwrap()[1];
+        let seen: Vec<(&str, usize)> =
+            statement.marks.iter().map(|mark| (mark.text.as_str(), mark.line)).collect();
+        assert_eq!((statement.line, seen), (4, vec![("a", 2), ("b", 5)]));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Piece<'a> {
     pub tokens: Vec<Token>,
     /// Whether a comment before or inside it says `pgtune: as-written`.
     pub as_written: bool,
+    /// What other comments before or inside it say to pgtune, with their byte offsets.
+    pub marks: Vec<(usize, &'a str)>,
 }
 
 /// Something in a file that is no SQL for us, with its place.
@@ -97,14 +99,18 @@ pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SyntaxError> {
                     .hint("a migration holds SQL only; psql's backslash commands do not work"));
             }
             Kind::Comment => {
-                let opts_out = opts_out(&text[token.range.clone()]);
+                let Some(said) = said_to_us(&text[token.range.clone()]) else { continue };
                 let ended_here = |piece: &&mut Piece<'_>| {
                     let end = piece.offset + piece.text.len();
                     current.tokens.is_empty() && !text[end..token.range.start].contains('\n')
                 };
-                match pieces.last_mut().filter(ended_here) {
-                    Some(piece) => piece.as_written |= opts_out,
-                    None => current.as_written |= opts_out,
+                let (as_written, marks) = match pieces.last_mut().filter(ended_here) {
+                    Some(piece) => (&mut piece.as_written, &mut piece.marks),
+                    None => (&mut current.as_written, &mut current.marks),
+                };
+                match said {
+                    "as-written" => *as_written = true,
+                    _ => marks.push((token.range.start, said)),
                 }
             }
             Kind::Semicolon if current.may_end() => {
@@ -157,24 +163,25 @@ fn unterminated(text: &str, token: &Token) -> SyntaxError {
     SyntaxError::at(text, token.range.start, format!("this {what} has no end"))
 }
 
-/// Whether a comment says `pgtune: as-written`.
-fn opts_out(comment: &str) -> bool {
+/// What a comment says behind `pgtune:`, if it does.
+fn said_to_us(comment: &str) -> Option<&str> {
     let words = comment.trim_start_matches("--").trim_start_matches("/*");
     let words = words.trim_end_matches("*/").trim();
-    words.strip_prefix("pgtune:").is_some_and(|directive| directive.trim() == "as-written")
+    words.strip_prefix("pgtune:").map(str::trim)
 }
 
 /// The statement being read.
 #[derive(Default)]
-struct Current {
+struct Current<'a> {
     tokens: Vec<Token>,
     parentheses: usize,
     /// Open BEGIN ATOMIC and CASE, each of which an END closes.
     blocks: usize,
     as_written: bool,
+    marks: Vec<(usize, &'a str)>,
 }
 
-impl Current {
+impl<'a> Current<'a> {
     fn may_end(&self) -> bool {
         self.parentheses == 0 && self.blocks == 0
     }
@@ -198,7 +205,7 @@ impl Current {
         self.tokens.push(token);
     }
 
-    fn finish(self, text: &str) -> Option<Piece<'_>> {
+    fn finish(self, text: &'a str) -> Option<Piece<'a>> {
         let offset = self.tokens.first()?.range.start;
         let end = self.tokens.last()?.range.end;
         Some(Piece {
@@ -206,6 +213,7 @@ impl Current {
             offset,
             tokens: self.tokens,
             as_written: self.as_written,
+            marks: self.marks,
         })
     }
 }
@@ -256,6 +264,15 @@ mod tests {
         let sql = "create index a on t (x); -- pgtune: as-written\ncreate index b on t (y)";
         let flags: Vec<bool> = split(sql).unwrap().iter().map(|p| p.as_written).collect();
         assert_eq!(flags, [true, false], "behind it, on its line");
+    }
+
+    #[test]
+    fn keeps_what_comments_say_to_us() {
+        let sql =
+            "-- pgtune: allow a: b\n-- other\nselect 1; -- pgtune: c\n/* pgtune: d */ select 2";
+        let pieces = split(sql).unwrap();
+        assert_eq!(pieces[0].marks, [(0, "allow a: b"), (41, "c")]);
+        assert_eq!(pieces[1].marks, [(54, "d")]);
     }
 
     #[test]

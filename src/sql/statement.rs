@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column_name::element_name;
 use super::split::{Piece, SyntaxError};
-use super::tokens::{Cursor, Kind as TokenKind};
+use super::tokens::{Cursor, Kind as TokenKind, tokens};
 use crate::model::ident::{Ident, parse_name};
 
 /// A name as written: one to three parts.
@@ -190,6 +190,12 @@ pub fn read(file: &str, piece: &Piece<'_>) -> Result<Kind, SyntaxError> {
         );
     }
     Ok(kind)
+}
+
+/// What a statement does, also where it is marked to run as written.
+pub fn kind_of(text: &str) -> Kind {
+    let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
+    kind(Cursor::new(text, &tokens), false)
 }
 
 fn kind(cursor: Cursor<'_>, as_written: bool) -> Kind {

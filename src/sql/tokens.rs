@@ -266,6 +266,35 @@ impl<'a> Cursor<'a> {
         false
     }
 
+    /// Where the next token is in the text; `None` at the end.
+    pub fn offset(&self) -> Option<usize> {
+        self.tokens.first().map(|token| token.range.start)
+    }
+
+    /// The kind of the next token.
+    pub fn kind(&self) -> Option<Kind> {
+        self.tokens.first().map(|token| token.kind)
+    }
+
+    /// What lies before `end`, a later state of this cursor.
+    pub fn until(&self, end: &Cursor<'a>) -> Cursor<'a> {
+        let count = self.tokens.len().saturating_sub(end.tokens.len());
+        Cursor { text: self.text, tokens: &self.tokens[..count] }
+    }
+
+    /// The tokens that are left, as written.
+    pub fn words(&self) -> impl Iterator<Item = (Kind, &'a str)> {
+        let text = self.text;
+        self.tokens.iter().map(move |token| (token.kind, &text[token.range.clone()]))
+    }
+
+    /// Skips one token, or a whole group.
+    pub fn skip_item(&mut self) {
+        if self.take_group().is_none() {
+            self.skip();
+        }
+    }
+
     /// The text of all that is left, from the first to the last token.
     pub fn rest(&self) -> &'a str {
         match (self.tokens.first(), self.tokens.last()) {

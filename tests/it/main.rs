@@ -12,6 +12,7 @@ mod bad_server;
 mod bench;
 mod browser;
 mod catalog;
+mod check;
 mod ci_files;
 mod connect;
 mod crowd;

@@ -149,11 +149,16 @@ fn a_check_that_fails_is_written_as_one() {
     let Some((project, _database)) = project("unchecked") else { return };
     project.migration("V3__broken", "alter table nowhere add column a int;\n");
     let said = check(&project, &["junit=check.xml".to_string()], &[]);
-    assert!(said.code > 0, "{said}");
-    assert_eq!(said.stdout, "", "{said}");
+    said.expect(1, &[]);
+    assert!(said.stdout.contains("V3__broken.sql:1") && said.stdout.contains("nowhere"), "{said}");
     let xml = read(&project, "check.xml");
-    assert!(xml.contains("name=\"pgtune check\"") && xml.contains("nowhere"), "{xml}");
+    assert!(xml.contains("name=\"V3__broken\"") && xml.contains("nowhere"), "{xml}");
     assert!(xml.contains("failures=\"1\""), "{xml}");
+    // Where nothing can be examined, that is the finding.
+    let said = project.run(&["check", "--snapshot", "none.json", "--output", "junit=check.xml"]);
+    said.expect(6, &["none.json"]);
+    let xml = read(&project, "check.xml");
+    assert!(xml.contains("name=\"pgtune check\"") && xml.contains("none.json"), "{xml}");
 }
 
 /// The page of a check, as an address.

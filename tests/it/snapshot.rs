@@ -145,7 +145,7 @@ fn check_tells_what_pending_migrations_would_do() {
     shop.project.migration(
         "V1__wider",
         "alter table visits alter column duration_ms type bigint;\n\
-         create table notes (id int primary key);\n\
+         create table notes (id bigint primary key);\n\
          create index on visits (path);\n\
          drop index orders_customer;",
     );

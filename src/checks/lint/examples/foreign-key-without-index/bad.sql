@@ -1,0 +1,5 @@
+CREATE TABLE invoices (
+  id bigint PRIMARY KEY,
+  account_id bigint NOT NULL REFERENCES accounts,
+  total numeric NOT NULL
+);

@@ -1,0 +1,1 @@
+CREATE TABLE carts (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, items jsonb);

@@ -1,0 +1,1 @@
+CREATE UNLOGGED TABLE carts (id bigint PRIMARY KEY, items jsonb);

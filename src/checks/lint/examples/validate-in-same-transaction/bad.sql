@@ -1,0 +1,2 @@
+ALTER TABLE events ADD CONSTRAINT kind_known CHECK (kind <> '') NOT VALID;
+ALTER TABLE events VALIDATE CONSTRAINT kind_known;

@@ -1,0 +1,2 @@
+UPDATE settings SET value = lower(value);
+UPDATE events SET kind = lower(kind) WHERE id BETWEEN 1 AND 10000;

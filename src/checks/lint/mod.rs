@@ -1,0 +1,30 @@
+//! Lint: what can be said of pending migrations from their text and from what the database holds,
+//! before anything is run. Pure.
+//!
+//! Each check is a file in `rules/`, a line in [`table::CHECKS`] and two examples, which are its
+//! test and its page in `docs/checks.md`. `squawk` alone speaks to the crate of that name.
+
+use crate::model::check::CheckRules;
+use crate::model::finding::Finding;
+
+use self::course::Course;
+pub use self::course::File;
+use self::world::World;
+
+pub mod check;
+mod course;
+mod inside;
+mod rules;
+mod squawk;
+pub mod table;
+pub mod world;
+
+#[cfg(test)]
+pub mod tests;
+
+/// What the checks find in these files, in their order. `world` is the database before them.
+pub fn lint(files: &[File<'_>], world: World, rules: &CheckRules) -> Vec<Finding> {
+    let mut course = Course::new(world, rules);
+    files.iter().for_each(|file| course.run(file));
+    course.finish()
+}

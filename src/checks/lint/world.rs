@@ -1,0 +1,235 @@
+//! What the checks know of the database: tables, columns, constraints and indexes, as the
+//! snapshot's DDL and the statements that are followed (`follow`) make them, with their sizes.
+
+use std::collections::BTreeMap;
+
+use crate::model::finding::Place;
+use crate::model::ident::{Ident, QualifiedName};
+use crate::model::snapshot::Snapshot;
+use crate::sql::index_shape::IndexShape;
+use crate::sql::statement::{Kind, SearchPath};
+use crate::sql::type_name::TypeName;
+use crate::sql::{Statement, parse_dump};
+
+mod follow;
+
+/// A database.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// The schemas that names without one are looked up in.
+    pub search_path: Vec<Ident>,
+    /// Tables, partitioned tables, materialized views.
+    pub tables: BTreeMap<QualifiedName, Table>,
+    /// Indexes of these.
+    pub indexes: BTreeMap<QualifiedName, Index>,
+    /// Indexes that pending statements drop, with their names and places.
+    pub dropped: Vec<(QualifiedName, Index, Place)>,
+}
+
+/// A table.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// The pending statement that makes it; `None` where it was there before.
+    pub made: Option<Place>,
+    /// Whether it has partitions instead of rows.
+    pub is_partitioned: bool,
+    /// The partitioned table that it belongs to.
+    pub parent: Option<QualifiedName>,
+    /// Bytes of its own file.
+    pub bytes: u64,
+    /// Its columns, as far as they are known.
+    pub columns: BTreeMap<Ident, Column>,
+    /// Its primary key.
+    pub primary_key: Option<PrimaryKey>,
+    /// Its check constraints.
+    pub checks: Vec<Check>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its type.
+    pub type_name: TypeName,
+    /// Whether it is declared NOT NULL.
+    pub not_null: bool,
+}
+
+/// A primary key.
+#[derive(Debug, Clone)]
+pub struct PrimaryKey {
+    /// Its columns.
+    pub columns: Vec<Ident>,
+    /// The pending statement that makes it.
+    pub made: Option<Place>,
+}
+
+/// A check constraint, or a NOT NULL with a name.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name.
+    pub name: Option<Ident>,
+    /// What it says.
+    pub text: String,
+    /// Whether all rows are known to pass.
+    pub valid: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: Option<Ident>,
+    /// The columns that refer.
+    pub columns: Vec<Ident>,
+    /// The table that is referred to, as to be shown.
+    pub references: String,
+    /// The pending statement that makes it.
+    pub made: Option<Place>,
+}
+
+/// An index.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// The table it is on.
+    pub table: QualifiedName,
+    /// What it indexes.
+    pub shape: IndexShape,
+    /// UNIQUE.
+    pub unique: bool,
+    /// Whether it is that of a key or another constraint.
+    pub has_constraint: bool,
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// The pending statement that makes it.
+    pub made: Option<Place>,
+}
+
+impl World {
+    /// The database of a snapshot. Where that has no DDL, the applied migrations tell the columns.
+    pub fn of_snapshot<'a>(
+        snapshot: &Snapshot,
+        applied: impl Iterator<Item = &'a [Statement]>,
+    ) -> World {
+        let mut world = World::default();
+        match snapshot.ddl.as_deref().map(parse_dump) {
+            Some(Ok(statements)) => statements.iter().for_each(|text| world.follow(text, None)),
+            // Sizes alone are better than nothing.
+            Some(Err(_)) => {}
+            None => applied.for_each(|statements| {
+                world.begin_file();
+                for statement in statements {
+                    world.follow_path(&statement.kind);
+                    world.follow(&statement.text, None);
+                }
+            }),
+        }
+        world.begin_file();
+        world.take_sizes(snapshot);
+        world
+    }
+
+    /// Tables of the snapshot that no statement made are known by name and size alone.
+    fn take_sizes(&mut self, snapshot: &Snapshot) {
+        for relation in &snapshot.relations {
+            let bytes = relation.file_pages * u64::from(snapshot.server.block_size);
+            if matches!(relation.kind, 'i' | 'I') {
+                if let Some(index) = self.indexes.get_mut(&relation.name) {
+                    index.bytes = bytes;
+                }
+                continue;
+            }
+            let table = self.tables.entry(relation.name.clone()).or_default();
+            table.bytes = bytes;
+            table.is_partitioned |= relation.kind == 'p';
+        }
+    }
+
+    /// A file begins with the search path of the session.
+    pub fn begin_file(&mut self) {
+        self.search_path = vec![Ident::from_sql("public")];
+    }
+
+    /// Follows a setting of the search path.
+    pub fn follow_path(&mut self, kind: &Kind) {
+        let Kind::Set(set) = kind else { return };
+        match &set.search_path {
+            Some(SearchPath::To(path)) => self.search_path.clone_from(path),
+            Some(SearchPath::Default) => self.begin_file(),
+            None => {}
+        }
+    }
+
+    /// The full name that a new object gets.
+    pub fn name(&self, name: &[Ident]) -> QualifiedName {
+        let public = || Ident::from_sql("public");
+        let first = self.search_path.first().cloned().unwrap_or_else(public);
+        match name {
+            [.., schema, name] => QualifiedName::new(schema.clone(), name.clone()),
+            [name] => QualifiedName::new(first, name.clone()),
+            [] => QualifiedName::new(first, public()),
+        }
+    }
+
+    /// The table that a name means. The role's own search path is not known, so a name without a
+    /// schema may also mean the only table of that name.
+    pub fn resolve(&self, name: &[Ident]) -> Option<QualifiedName> {
+        find(&self.tables, &self.search_path, name)
+    }
+
+    /// The index that a name means.
+    pub fn resolve_index(&self, name: &[Ident]) -> Option<QualifiedName> {
+        find(&self.indexes, &self.search_path, name)
+    }
+
+    /// The bytes of a table with all its partitions.
+    pub fn bytes(&self, table: &QualifiedName) -> u64 {
+        self.tree(table).iter().filter_map(|name| self.tables.get(name)).map(|t| t.bytes).sum()
+    }
+
+    /// A table and its partitions at any depth.
+    pub fn tree(&self, table: &QualifiedName) -> Vec<QualifiedName> {
+        let mut tree = vec![table.clone()];
+        let mut next = 0;
+        while let Some(parent) = tree.get(next).cloned() {
+            next += 1;
+            if self.tables.get(&parent).is_some_and(|table| table.is_partitioned) {
+                let is_part =
+                    |(_, part): &(&QualifiedName, &Table)| part.parent.as_ref() == Some(&parent);
+                tree.extend(self.tables.iter().filter(is_part).map(|(name, _)| name.clone()));
+            }
+        }
+        tree
+    }
+
+    /// The indexes of one table.
+    pub fn indexes_of<'a>(
+        &'a self,
+        table: &'a QualifiedName,
+    ) -> impl Iterator<Item = (&'a QualifiedName, &'a Index)> {
+        self.indexes.iter().filter(move |(_, index)| index.table == *table)
+    }
+}
+
+fn find<T>(
+    all: &BTreeMap<QualifiedName, T>,
+    path: &[Ident],
+    name: &[Ident],
+) -> Option<QualifiedName> {
+    match name {
+        [.., schema, name] => {
+            Some(QualifiedName::new(schema.clone(), name.clone())).filter(|n| all.contains_key(n))
+        }
+        [name] => {
+            let temporary = Ident::from_sql("pg_temp");
+            let schemas = std::iter::once(&temporary).chain(path);
+            let mut names = schemas.map(|s| QualifiedName::new(s.clone(), name.clone()));
+            names.find(|full| all.contains_key(full)).or_else(|| {
+                let mut same = all.keys().filter(|full| full.name == *name);
+                same.next().filter(|_| same.next().is_none()).cloned()
+            })
+        }
+        [] => None,
+    }
+}

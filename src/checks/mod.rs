@@ -1,0 +1,4 @@
+//! Facts to findings: what is judged without a server. Pure.
+
+pub mod allow;
+pub mod lint;

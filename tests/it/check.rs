@@ -1,0 +1,240 @@
+//! `pgtune check` on snapshots of real databases.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::Database;
+use crate::user_project::{Project, Said, said, skipped};
+
+const SCHEMA: &str = "
+    create table accounts (id bigint primary key, name varchar(40) not null);
+    create table events (
+      id bigint generated always as identity primary key,
+      account_id bigint not null references accounts,
+      kind text,
+      at timestamptz not null default now()
+    );
+    create index events_account_id_at_idx on events (account_id, at);
+    insert into accounts select n, 'account ' || n from generate_series(1, 100) as n;
+    insert into events (account_id, kind) select n % 100 + 1, 'a kind of event'
+    from generate_series(1, 60000) as n;
+    analyze";
+
+/// What is large there: two megabytes.
+const PROFILE: &str = "[check]\nrewrite_mb = 2\nscan_mb = 2\n
+    [[queries]]\nname = \"one account\"\nsql = \"select * from accounts where id = 1\"\n";
+
+/// A project with a snapshot of the database; `None` without a server or a `pg_dump`.
+fn project(test: &str) -> Option<Project> {
+    project_with(test, SCHEMA, PROFILE).map(|(project, _)| project)
+}
+
+fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Database)> {
+    let (project, database) = Project::new(test)?;
+    database.connect().batch_execute(schema).unwrap();
+    project.profile(profile);
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
+    let program = client.to_string_lossy().into_owned();
+    let mut arguments = vec!["snapshot", "take", "prod.json.zst"];
+    if client.exists() {
+        arguments.extend(["--pg-dump", &program]);
+    }
+    let taken = run(&project, &arguments);
+    taken.expect(0, &[]);
+    if taken.stdout.contains("there is no pg_dump") {
+        skipped("checks beside a snapshot's schema");
+        return None;
+    }
+    Some((project, database))
+}
+
+/// Runs pgtune with the programs of this version.
+fn run(project: &Project, arguments: &[&str]) -> Said {
+    let mut command = project.command(arguments);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    said(command)
+}
+
+/// `pgtune check`: its exit code, and its findings as `file:line check`.
+fn check(project: &Project) -> (i32, Vec<String>) {
+    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap().iter();
+    let findings = sections.filter(|section| section["kind"] == "findings");
+    let findings = findings.flat_map(|section| section["findings"].as_array().unwrap());
+    let shown = findings.map(|finding| {
+        let check = finding["check"].as_str().unwrap();
+        match finding["place"]["path"].as_str() {
+            Some(path) => {
+                let file = Path::new(path).file_stem().unwrap().to_string_lossy();
+                format!("{file}:{} {check}", finding["place"]["line"])
+            }
+            None => check.to_string(),
+        }
+    });
+    let shown = shown.filter(|finding| finding != "shadow-version");
+    (said.code, shown.collect())
+}
+
+const PLANTED: &str = "\
+create index on events (kind);
+
+alter table events
+  add column seen boolean not null default false,
+  alter column at type date;
+-- pgtune: as-written
+create index events_at_idx on events (at);
+create table notes (
+  id bigint primary key,
+  account_id bigint references accounts
+);
+create index events_account_idx on events (account_id);
+";
+
+#[test]
+fn each_planted_fault_is_reported_once_at_its_line() {
+    let Some(project) = project("check_faults") else { return };
+    project.migration("V1__faults", PLANTED);
+    let (code, findings) = check(&project);
+    assert_eq!(
+        findings,
+        [
+            "V1__faults:5 table-rewrite",
+            "V1__faults:7 blocking-index-build",
+            "V1__faults:10 foreign-key-without-index",
+            "V1__faults:12 redundant-index",
+        ]
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_clean_migration_has_no_finding() {
+    let Some(project) = project("check_clean") else { return };
+    let clean = "create index on events (kind);\n\
+                 alter table events add column seen boolean not null default false;\n\
+                 alter table events add constraint kind_known check (kind <> '') not valid;\n\
+                 alter table accounts alter column name type text;\n\
+                 create table notes (id bigint primary key, account_id bigint);\n\
+                 alter table notes add foreign key (account_id) references accounts;\n\
+                 create index on notes (account_id);\n\
+                 alter table notes add column body text not null;\n";
+    project.migration("V1__clean", clean);
+    assert_eq!(check(&project), (0, Vec::new()));
+}
+
+#[test]
+fn what_is_allowed_is_not_reported_until_it_is_over() {
+    let Some(project) = project("check_allow") else { return };
+    let rewrite = "alter table events alter column at type date;\n";
+    project.migration(
+        "V1__allowed",
+        format!("-- pgtune: allow table-rewrite until 2999-12-31: in the window\n{rewrite}"),
+    );
+    assert_eq!(check(&project), (0, Vec::new()));
+    project.migration(
+        "V1__allowed",
+        format!("-- pgtune: allow table-rewrite until 2020-01-01: in the window\n{rewrite}"),
+    );
+    let over = ["V1__allowed:2 table-rewrite", "V1__allowed:1 allow-expired"];
+    assert_eq!(check(&project), (1, over.map(str::to_string).to_vec()));
+    project.migration("V1__allowed", rewrite);
+    let allow = "[[check.allow]]\ncheck = \"table-rewrite\"\nsubject = \"public.events\"\n";
+    project.profile(format!("{PROFILE}{allow}reason = \"in the window\"\n"));
+    assert_eq!(check(&project), (0, Vec::new()));
+    project.profile(format!("{PROFILE}{allow}"));
+    run(&project, &["check", "--snapshot", "prod.json.zst"])
+        .expect(2, &["check.allow.reason", "say why table-rewrite is allowed"]);
+}
+
+/// What `docs/checks.md` shows can be run.
+#[test]
+fn the_examples_are_sql() {
+    let Some(database) = Database::create("check_examples") else { return };
+    let mut client = database.connect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks/lint/examples");
+    let given = std::fs::read_to_string(folder.join("given.sql")).unwrap();
+    client.batch_execute(&given).unwrap();
+    let mut run = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        for name in ["bad.sql", "good.sql"] {
+            let Ok(sql) = std::fs::read_to_string(path.join(name)) else { continue };
+            let outcome = client.batch_execute(&format!("begin; {sql}"));
+            outcome.unwrap_or_else(|error| panic!("{}/{name}: {error:?}", path.display()));
+            client.batch_execute("rollback").unwrap();
+            run += 1;
+        }
+    }
+    assert!(run >= 30, "only {run} were found");
+}
+
+/// What is done to a table, each to one of its own: the server is asked whether it rewrote it.
+const REWRITES: &[&str] = &[
+    "alter v type varchar(20)",
+    "alter v type varchar(5)",
+    "alter v type text",
+    "alter t type varchar",
+    "alter t type varchar(20)",
+    "alter m type numeric(10,2)",
+    "alter m type numeric(10,3)",
+    "alter m type numeric",
+    "alter n type bigint",
+    "alter n type int using n::int",
+    "alter t type text using lower(t)",
+    "alter at type timestamptz(3)",
+    "alter l type timestamp",
+    "add a int default 1",
+    "add a timestamptz default now()",
+    "add a timestamp default (now() at time zone 'utc')",
+    "add a timestamptz default clock_timestamp()",
+    "add a uuid default gen_random_uuid()",
+    "add a text default lower('X')",
+    "add a text default case when now() > '2020-01-01' then 'x' end",
+    "add a numeric default (round(2.5)::numeric(5,1))",
+    "add a float default random()",
+    "add a bigserial",
+    "add a bigint generated always as identity",
+    "add a int generated always as (n + 1) stored",
+    "set unlogged",
+    "set (fillfactor = 70)",
+    "drop n",
+    "alter t set not null",
+];
+
+#[test]
+fn the_server_rewrites_what_the_check_says() {
+    let tables: Vec<String> = (1..=REWRITES.len())
+        .map(|n| {
+            format!(
+                "create table t{n} (n int, v varchar(10), t text, m numeric(8,2), at timestamptz, \
+                 l timestamp(3)); insert into t{n} values (1, 'a', 'b', 1, now(), now());"
+            )
+        })
+        .collect();
+    let schema = tables.concat();
+    let profile = "[check]\nrewrite_mb = 0\n[[queries]]\nname = \"q\"\nsql = \"select 1\"\n";
+    let Some((project, database)) = project_with("check_rewrites", &schema, profile) else {
+        return;
+    };
+    let statements = REWRITES.iter().enumerate();
+    let statements: Vec<String> =
+        statements.map(|(i, action)| format!("alter table t{} {action};", i + 1)).collect();
+    project.migration("V1__rewrites", statements.join("\n"));
+    let told = check(&project).1;
+    let mut client = database.connect();
+    for (i, statement) in statements.iter().enumerate() {
+        let mut file = || -> String {
+            let sql = format!("select pg_relation_filenode('t{}')::text", i + 1);
+            client.query_one(&sql, &[]).unwrap().get(0)
+        };
+        let before = file();
+        let mut other = database.connect();
+        other.batch_execute(statement).unwrap();
+        let is_told = told.contains(&format!("V1__rewrites:{} table-rewrite", i + 1));
+        assert_eq!(is_told, before != file(), "{statement}");
+    }
+}
