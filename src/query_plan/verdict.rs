@@ -289,10 +289,12 @@ fn estimates_moved(b: &QueryPlan, a: &QueryPlan) -> Option<String> {
     const OF_TABLE: f64 = 1.1;
     const OF_RESULT: f64 = 2.0;
     let told = |what: &str, before: f64, after: f64, factor: f64| {
+        // More rows make nothing cheaper, and fewer nothing dearer.
+        let is_their_doing = (after > before) == (a.cost() > b.cost());
         let (low, high) = (before.min(after).max(1.0), before.max(after).max(1.0));
         let (before, after) = (rounded(before), rounded(after));
         let text = format!("new statistics: {what} has {after} rows instead of {before}");
-        (high / low >= factor).then_some(text)
+        (is_their_doing && high / low >= factor).then_some(text)
     };
     let grown = b.relations.iter().find_map(|(name, facts)| {
         told(name, facts.size?.rows, a.relations.get(name)?.size?.rows, OF_TABLE)
@@ -357,7 +359,7 @@ fn other_shape(cost: &Measure, run: Option<&Measure>, lost: &[String]) -> Verdic
     }
 }
 
-/// An improvement that comes with another number of rows at the top is the statistics' doing, not
+/// An improvement that comes with half the rows at the top or fewer is the statistics' doing, not
 /// the index's: the rows of a query do not depend on its plan.
 fn only_estimated_better(
     verdict: Verdict,
@@ -367,7 +369,7 @@ fn only_estimated_better(
     reasons: &mut Vec<String>,
 ) -> Verdict {
     let (before, after) = (b.plan.rows().max(1.0), a.plan.rows().max(1.0));
-    let moved = before / after >= 2.0 || after / before >= 2.0;
+    let moved = before / after >= 2.0;
     if verdict != Verdict::Improved || was_run || !moved {
         return verdict;
     }
