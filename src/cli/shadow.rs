@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::executor::Crew;
 use crate::model::finding::{Finding, Place, Severity};
 use crate::model::ident::{Ident, QualifiedName};
-use crate::model::lock_trace::{TracedLock, Work};
+use crate::model::lock_trace::{TracedLock, Work, merged};
 use crate::model::migration::History;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::Millis;
@@ -20,11 +20,13 @@ use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
 use crate::profile::Profile;
 use crate::query_plan::verdict::Mode;
+use crate::runbook::action::Action;
 use crate::runbook::{Runbook, trace};
 use crate::shadow::binaries;
 use crate::shadow::server::{Listen, Options, Server};
 use crate::shadow::surroundings::Surroundings;
 use crate::sql::Statement;
+use crate::sql::statement::Kind;
 use crate::ui::Ui;
 
 use super::context::Context;
@@ -133,9 +135,7 @@ impl<'a> Shadow<'a> {
         // Each look plans again what is left.
         let mut locks = lock_trace::take(&mut database.open()?)?;
         locks.extend(own);
-        locks.sort();
-        locks.dedup();
-        Ok(locks)
+        Ok(merged(locks))
     }
 
     /// Applies migrations as `pgtune migrate` does.
@@ -247,7 +247,7 @@ fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
             known.extend(step.locks.iter().map(|lock| TracedLock {
                 place: Place {
                     path: migration.path.clone(),
-                    line: line_about(migration, &lock.table),
+                    line: line_of(migration, &step.action, &lock.table),
                 },
                 table: lock.table.clone(),
                 mode: lock.mode,
@@ -258,11 +258,22 @@ fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
     known
 }
 
-/// The line of the first statement that names the table; 1 where none does.
-fn line_about(migration: &Migration, table: &QualifiedName) -> usize {
-    let names = |statement: &&Statement| {
-        let mut locks = statement.locks.iter();
-        locks.any(|lock| lock.table.last() == Some(&table.name))
+/// The line of the statement that a step stands for: the one about the same index, else the first
+/// that names the table; 1 where none does.
+fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usize {
+    let stands_for = |statement: &&Statement| match (action, &statement.kind) {
+        (Action::DropIndex { index }, Kind::DropIndex(drop)) => {
+            drop.names.iter().any(|name| name.last() == Some(&index.name))
+        }
+        (Action::CreateIndex(_) | Action::AttachIndex { .. }, Kind::CreateIndex(create)) => {
+            create.table.last() == Some(&table.name)
+        }
+        (_, _) => false,
     };
-    migration.statements.iter().find(names).map_or(1, |statement| statement.line)
+    let names = |statement: &&Statement| {
+        statement.locks.iter().any(|lock| lock.table.last() == Some(&table.name))
+    };
+    let mut statements = migration.statements.iter();
+    let found = statements.find(stands_for).or_else(|| migration.statements.iter().find(names));
+    found.map_or(1, |statement| statement.line)
 }

@@ -84,18 +84,23 @@ pub fn traced(held: &[Held], files: &BTreeMap<QualifiedName, i64>) -> Vec<Traced
             traced.push(TracedLock { place, table, mode, work });
         }
     }
-    // A statement that takes several modes needs the strongest.
-    let mut kept: Vec<TracedLock> = Vec::new();
-    for one in traced {
-        match kept.iter_mut().find(|k| k.place == one.place && k.table == one.table) {
+    merged(traced)
+}
+
+/// Each statement and table once, in the order of the files: with the strongest lock, and all that
+/// is done under it.
+pub fn merged(locks: Vec<TracedLock>) -> Vec<TracedLock> {
+    let mut kept: BTreeMap<(Place, QualifiedName), TracedLock> = BTreeMap::new();
+    for one in locks {
+        match kept.get_mut(&(one.place.clone(), one.table.clone())) {
             Some(known) => {
                 known.mode = known.mode.max(one.mode);
                 known.work = known.work.max(one.work);
             }
-            None => kept.push(one),
+            None => drop(kept.insert((one.place.clone(), one.table.clone()), one)),
         }
     }
-    kept
+    kept.into_values().collect()
 }
 
 #[cfg(test)]
