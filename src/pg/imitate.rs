@@ -22,6 +22,7 @@ use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::snapshot::{ColumnSample, ColumnStatistics, RelationSize, Snapshot};
 use crate::model::tree::{Key, btree_height};
 use crate::sql::split::split;
+use crate::sql::without_psql;
 
 /// Bytes of a page; a server with others is refused.
 const BLOCK: u64 = 8_192;
@@ -33,8 +34,7 @@ const HEIGHT_MAX: u32 = 9;
 /// Makes the schema of a dump. Roles that it names are made without rights of their own; what
 /// cannot be made, as an extension that is not there, is a finding, and the rest goes on.
 pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
-    let is_sql = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
-    let ddl: String = ddl.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n");
+    let ddl = without_psql(ddl);
     let pieces = split(&ddl).map_err(|error| {
         Error::new(Kind::Database, format!("cannot read the schema: {}", error.message))
     })?;

@@ -14,6 +14,7 @@ pub mod index_shape;
 pub mod locks;
 pub mod normalised;
 pub mod query;
+pub mod secrets;
 pub mod self_name;
 pub mod split;
 pub mod statement;
@@ -87,10 +88,13 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SyntaxError> {
 
 /// The texts of the statements of a dump. Lines of psql that pg_dump writes are passed over.
 pub fn parse_dump(text: &str) -> Result<Vec<String>, SyntaxError> {
+    Ok(split::split(&without_psql(text))?.into_iter().map(|piece| piece.text.to_string()).collect())
+}
+
+/// A dump without the lines that pg_dump writes for psql alone.
+pub fn without_psql(dump: &str) -> String {
     let is_sql = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
-    let sql: String =
-        text.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n");
-    Ok(split::split(&sql)?.into_iter().map(|piece| piece.text.to_string()).collect())
+    dump.lines().filter(is_sql).fold(String::new(), |all, line| all + line + "\n")
 }
 
 fn check_grammar(file: &str, offset: usize, statement: &str) -> Result<(), SyntaxError> {

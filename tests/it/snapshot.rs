@@ -203,6 +203,15 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     let shown = shop.run(&["snapshot", "show", "s.json", "--json"]);
     shown.expect(0, &[]);
     assert!(shown.stdout.contains("public.customers.segment"), "{shown}");
+    // What opens other servers is no part of it.
+    let foreign = "create extension postgres_fdw; \
+                   create server other foreign data wrapper postgres_fdw; \
+                   create user mapping for current_user server other options (password 'hush')";
+    if shop.database.connect().batch_execute(foreign).is_ok() {
+        let text = take(&["--values", "none"]);
+        assert!(text.contains("CREATE SERVER other"), "{text}");
+        assert!(!text.contains("CREATE USER MAPPING") && !text.contains("hush"), "{text}");
+    }
     // What is no snapshot is told.
     std::fs::write(shop.project.folder.path().join("odd.json"), "{}").unwrap();
     shop.run(&["snapshot", "show", "odd.json"]).expect(2, &["odd.json holds no snapshot"]);

@@ -21,6 +21,7 @@ use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
 use crate::sql::query::look;
+use crate::sql::secrets::without_secrets;
 
 use super::file::{self, DEFAULT};
 
@@ -94,10 +95,13 @@ fn add_schema(
     let why = match dump::find(args.pg_dump.as_deref(), &surroundings, major)? {
         Some(program) => {
             match dump::schema(&program, database.target(), &context.profile().database.role) {
-                Ok(ddl) => {
-                    snapshot.ddl = Some(ddl);
-                    return Ok(());
-                }
+                Ok(ddl) => match without_secrets(&ddl) {
+                    Ok(ddl) => {
+                        snapshot.ddl = Some(ddl);
+                        return Ok(());
+                    }
+                    Err(error) => format!("what pg_dump wrote cannot be read: {}", error.message),
+                },
                 Err(error) => format!("{error}: {}", error.hints.join("; ")),
             }
         }
