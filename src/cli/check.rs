@@ -11,7 +11,7 @@ use crate::cli::lint;
 use crate::cli::outputs::{self, Examined, OutputArgs};
 use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
-use crate::cli::plan::take::take_all;
+use crate::cli::plan::take::take_both;
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
@@ -92,11 +92,9 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries_if_any(context)?;
-    let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
-    let taken =
-        take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
-    let [before, after] = <[Captures; 2]>::try_from(taken)
-        .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
+    let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
+    let [before, after] =
+        take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(runway);
     findings.extend(after.findings.clone());

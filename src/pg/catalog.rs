@@ -98,7 +98,8 @@ fn read(session: &mut Session, extent: Extent) -> std::result::Result<Result<Par
     Ok(all())
 }
 
-fn ident(name: String) -> Result<Ident> {
+/// A name that the server told; errors where it could have none such.
+pub fn ident(name: String) -> Result<Ident> {
     Ident::new(name).map_err(|message| Error::new(Kind::Database, message))
 }
 
@@ -107,7 +108,7 @@ fn idents(names: Vec<String>) -> Result<Vec<Ident>> {
 }
 
 /// The name in columns `at` and `at + 1`.
-fn name(row: &Row, at: usize) -> Result<QualifiedName> {
+pub fn name(row: &Row, at: usize) -> Result<QualifiedName> {
     Ok(QualifiedName::new(ident(row.get(at))?, ident(row.get(at + 1))?))
 }
 

@@ -10,9 +10,10 @@ use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{Format, FromSql, IsNull, ToSql, Type};
 
+use super::catalog::name;
 use super::failure::Failure;
 use super::session::Session;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::units::Millis;
 use crate::profile::Query;
@@ -226,12 +227,12 @@ pub fn names(session: &mut Session, relations: &BTreeSet<QualifiedName>) -> Resu
     let asked: Vec<String> = relations.iter().map(ToString::to_string).collect();
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&asked, Type::TEXT_ARRAY)];
     let indexes = session.each(include_str!("sql/plan_indexes.sql"), &parameters, |row| {
-        Ok((qualified(row, 0)?, row.get::<_, String>(2)))
+        Ok((name(row, 0)?, row.get::<_, String>(2)))
     });
     let relations = session.each(include_str!("sql/plan_relations.sql"), &parameters, |row| {
-        let root = row.get::<_, Option<&str>>(2).map(|_| qualified(row, 2)).transpose()?;
+        let root = row.get::<_, Option<&str>>(2).map(|_| name(row, 2)).transpose()?;
         let size = Size { pages: count(row, 4), rows: row.get::<_, f64>(5).max(0.0) };
-        Ok((qualified(row, 0)?, root, size, row.get::<_, Option<f64>>(6)))
+        Ok((name(row, 0)?, root, size, row.get::<_, Option<f64>>(6)))
     });
     let mut names = Names::default();
     for index in indexes.map_err(explain)? {
@@ -264,12 +265,6 @@ pub fn definition(session: &mut Session, index: &str) -> Outcome<Option<String>>
 
 fn count(row: &Row, at: usize) -> u64 {
     u64::try_from(row.get::<_, i64>(at)).unwrap_or(0)
-}
-
-fn qualified(row: &Row, at: usize) -> Result<QualifiedName, Error> {
-    let ident =
-        |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
-    Ok(QualifiedName::new(ident(at)?, ident(at + 1)?))
 }
 
 /// Goes back to the session's own role and settings.

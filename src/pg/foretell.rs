@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use postgres::Row;
 
+use super::catalog::name;
 use super::failure::Failure;
 use super::session::Session;
-use crate::error::{Error, Kind, Result};
-use crate::model::ident::{Ident, QualifiedName};
+use crate::error::Result;
+use crate::model::ident::QualifiedName;
 use crate::model::index_size::{Content, Shape, index_pages};
 use crate::model::snapshot::{RelationSize, Snapshot};
 
@@ -62,15 +63,10 @@ fn indexes(session: &mut Session) -> Result<Vec<Index>> {
 }
 
 fn index(row: &Row) -> Result<Index> {
-    let name = |at| {
-        let ident =
-            |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
-        Ok(QualifiedName::new(ident(at)?, ident(at + 1)?))
-    };
     Ok(Index {
-        name: name(0)?,
+        name: name(row, 0)?,
         kind: row.get::<_, &str>(2).chars().next().unwrap_or('i'),
-        table: name(3)?,
+        table: name(row, 3)?,
         access_method: row.get(5),
         is_unique: row.get(6),
         has_included: row.get(7),

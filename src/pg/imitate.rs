@@ -10,10 +10,10 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use postgres::Row;
 use postgres::types::Type;
 use serde::Serialize;
 
+use super::catalog::name;
 use super::failure::{Failure, Verdict};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -99,8 +99,7 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
 /// make likely.
 fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<RelationSize>> {
     let rows = session.each(include_str!("sql/imitate_trees.sql"), &[], |row| {
-        let name = qualified(row, 0)?;
-        let table = qualified(row, 2)?;
+        let (name, table) = (name(row, 0)?, name(row, 2)?);
         let columns: Vec<String> = row.get(4);
         let lengths: Vec<i32> = row.get(5);
         let are_expressions: Vec<bool> = row.get(6);
@@ -158,12 +157,6 @@ impl<'a> Known<'a> {
     }
 }
 
-fn qualified(row: &Row, at: usize) -> Result<QualifiedName> {
-    let ident =
-        |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
-    Ok(QualifiedName::new(ident(at)?, ident(at + 1)?))
-}
-
 /// A relation's file.
 struct File {
     name: QualifiedName,
@@ -179,7 +172,7 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
         session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
     }
     let files = session.each(include_str!("sql/imitate_files.sql"), &[], |row| {
-        Ok(File { name: qualified(row, 0)?, path: row.get(2), access_method: row.get(3) })
+        Ok(File { name: name(row, 0)?, path: row.get(2), access_method: row.get(3) })
     });
     let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
     let known: BTreeMap<&QualifiedName, &RelationSize> =

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::catalog::name;
 use super::failure::Failure;
 use super::session::Session;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::finding::Place;
-use crate::model::ident::{Ident, QualifiedName};
+use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{Held, TracedLock, traced};
 use crate::runbook::trace;
@@ -21,13 +22,11 @@ pub fn prepare(session: &mut Session) -> Result<()> {
 pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
     let explain = |failure: Failure| failure.explain("cannot read the trace of locks");
     let held = session.each(include_str!("sql/lock_trace.sql"), &[], |row| {
-        let ident =
-            |at| Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e));
         let line = usize::try_from(row.get::<_, i32>(2)).unwrap_or_default();
         Ok(Held {
             transaction: row.get(0),
             place: Place { path: row.get(1), line },
-            table: QualifiedName::new(ident(3)?, ident(4)?),
+            table: name(row, 3)?,
             mode: mode(row.get(5)),
             file: row.get::<_, Option<i64>>(6).unwrap_or_default(),
         })
@@ -42,9 +41,8 @@ pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
     let files: BTreeMap<QualifiedName, i64> = rows
         .iter()
         .filter_map(|row| {
-            let ident = |at| Ident::new(row.get::<_, String>(at)).ok();
             let file = row.get::<_, Option<i64>>(2).unwrap_or_default();
-            Some((QualifiedName::new(ident(0)?, ident(1)?), file))
+            Some((name(row, 0).ok()?, file))
         })
         .collect();
     let drop = format!("DROP SCHEMA {} CASCADE", trace::TRACE_SCHEMA);

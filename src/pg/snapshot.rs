@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{SecondsFormat, Utc};
 use postgres::Row;
 
+use super::catalog::{ident, name};
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -37,8 +38,8 @@ pub fn expressions(
     session: &mut Session,
 ) -> Result<BTreeMap<QualifiedName, (QualifiedName, String)>> {
     let rows = session.each(include_str!("sql/snapshot_expressions.sql"), &[], |row| {
-        let table = QualifiedName::new(ident(row, 2)?, ident(row, 3)?);
-        Ok((name(row)?, (table, row.get(4))))
+        let table = name(row, 2)?;
+        Ok((name(row, 0)?, (table, row.get(4))))
     });
     let rows = rows.map_err(|failure| failure.explain("cannot read indexes on expressions"))?;
     rows.into_iter().collect()
@@ -81,8 +82,7 @@ const ENDS_PER_QUERY: usize = 100;
 /// The least and the greatest value of each column whose ends the planner looks up in an index.
 fn ends(session: &mut Session) -> std::result::Result<Ends, Failure> {
     let columns = session.each(include_str!("sql/snapshot_ends.sql"), &[], |row| {
-        let ident = |at| Ident::new(row.get::<_, String>(at)).ok();
-        Some((QualifiedName::new(ident(0)?, ident(1)?), ident(2)?))
+        Some((name(row, 0).ok()?, ident(row.get(2)).ok()?))
     })?;
     let columns: Vec<(QualifiedName, Ident)> = columns.into_iter().flatten().collect();
     let mut ends = Ends::new();
@@ -136,7 +136,7 @@ fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {
 fn relation(row: &Row) -> Result<RelationSize> {
     let kind: &str = row.get(2);
     Ok(RelationSize {
-        name: name(row)?,
+        name: name(row, 0)?,
         kind: kind.chars().next().unwrap_or('r'),
         file_pages: u64::try_from(row.get::<_, i64>(3)).unwrap_or_default(),
         pages: row.get(4),
@@ -150,8 +150,8 @@ fn relation(row: &Row) -> Result<RelationSize> {
 fn column(row: &Row) -> Result<ColumnStatistics> {
     let values = |at| row.get::<_, Option<Vec<String>>>(at).unwrap_or_default();
     Ok(ColumnStatistics {
-        relation: name(row)?,
-        column: ident(row, 2)?,
+        relation: name(row, 0)?,
+        column: ident(row.get(2))?,
         inherited: row.get(3),
         null_frac: row.get(4),
         avg_width: row.get(5),
@@ -181,14 +181,6 @@ fn unread(row: &Row) -> Result<Finding> {
             "GRANT SELECT on it, or pg_read_all_data, to the role",
         ),
     };
-    let subject = name(row)?.to_string();
+    let subject = name(row, 0)?.to_string();
     Ok(Finding::new("statistics-unread", Severity::Warning, subject, message).help(help))
-}
-
-fn name(row: &Row) -> Result<QualifiedName> {
-    Ok(QualifiedName::new(ident(row, 0)?, ident(row, 1)?))
-}
-
-fn ident(row: &Row, at: usize) -> Result<Ident> {
-    Ident::new(row.get::<_, String>(at)).map_err(|e| Error::new(Kind::Database, e))
 }

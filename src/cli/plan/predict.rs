@@ -8,7 +8,7 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::interrupt;
 use crate::cli::plan::shown;
-use crate::cli::plan::take::{Side, take, take_all};
+use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
@@ -70,11 +70,9 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     shadow.migrate(&after, &pending)?;
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
-    let mut sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
-    let taken =
-        take_all(&mut sides, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
-    let [before, after] = <[Captures; 2]>::try_from(taken)
-        .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
+    let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
+    let [before, after] =
+        take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     save(context, args.save.as_deref(), &after)?;
     show(context, &before, &after, &shadow)
 }

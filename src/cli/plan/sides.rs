@@ -4,10 +4,10 @@
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
-use crate::cli::plan::take::{Side, Terms, take_all};
+use crate::cli::plan::take::{Side, Terms, take_both};
 use crate::cli::plan::workload::WorkloadArgs;
 use crate::cli::private::setting;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::pg::explain;
 use crate::pg::server;
 use crate::pg::session::Session;
@@ -79,17 +79,15 @@ impl SidesArgs {
         let mut after = Side::new(&mut second, &servers[1]);
         after.settings = self.set.iter().cloned().collect();
         let mut show = None;
-        let taken = interrupt::cancelling(&cancelers[0], stopped, || {
+        let [mut before, mut after] = interrupt::cancelling(&cancelers[0], stopped, || {
             interrupt::cancelling(&cancelers[1], stopped, || {
-                take_all(&mut [before, after], &queries, terms, None, |done, of| {
+                take_both([before, after], &queries, terms, |done, of| {
                     let show = show.get_or_insert_with(|| progress::count(context.ui, of as u64));
                     show(done as u64, "plans");
                     interrupt::check(stopped)
                 })
             })
         })?;
-        let [mut before, mut after] = <[Captures; 2]>::try_from(taken)
-            .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
         // What was asked for is no reason not to compare, but where costs are in other units then.
         let is_run = terms.mode == Mode::Analyze;
         for (name, _) in self.set.iter().filter(|(name, _)| is_run || !is_price(name)) {

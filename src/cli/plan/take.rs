@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{SecondsFormat, Utc};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::units::Millis;
@@ -100,7 +100,7 @@ pub fn take(
 
 /// The same on several sides, in the order of these. Where queries are run, the sides take turns,
 /// so that what else happens on the machine meets all of them. Values are those of the first side.
-pub fn take_all(
+fn take_all(
     sides: &mut [Side<'_>],
     queries: &[Query],
     terms: &Terms,
@@ -124,6 +124,18 @@ pub fn take_all(
     answers.sort_by_key(|answer| (place.get(answer.query.name.as_str()), answer.set.number));
     let each = sides.iter_mut().enumerate();
     each.map(|(at, side)| captures(side, at, &answers, terms.mode)).collect()
+}
+
+/// The same on two sides.
+pub fn take_both(
+    mut sides: [Side<'_>; 2],
+    queries: &[Query],
+    terms: &Terms,
+    progress: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<[Captures; 2]> {
+    let taken = take_all(&mut sides, queries, terms, None, progress)?;
+    <[Captures; 2]>::try_from(taken)
+        .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))
 }
 
 /// Each query with each set of values. Those of one role and settings stand together: changing them

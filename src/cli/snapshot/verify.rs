@@ -7,10 +7,10 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
-use crate::cli::plan::take::{Side, Terms, take_all};
+use crate::cli::plan::take::{Side, Terms, take_both};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::Shadow;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::units::Millis;
 use crate::pg::server;
 use crate::query_plan::captures::{Captured, Captures, Compared, compare};
@@ -45,12 +45,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
     let imitated = shadow.create("before", &[])?;
     let (mut session, shadow_facts) = shadow.imitate(&imitated)?;
-    let mut sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
+    let sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
     let lock_timeout = profile.limits.lock_budget;
     let terms = Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout };
-    let taken = take_all(&mut sides, &queries, &terms, None, |_, _| interrupt::check(stopped))?;
-    let [there, here] = <[Captures; 2]>::try_from(taken)
-        .map_err(|_| Error::new(Kind::Bug, "two sides have other than two captures"))?;
+    let [there, here] = take_both(sides, &queries, &terms, |_, _| interrupt::check(stopped))?;
     let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();
     let compared = compare(&there, &here, &profile.gate);
     context.show(&report(&there, &here, &compared).findings(findings))
