@@ -29,6 +29,9 @@ pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
             table: name(row, 3)?,
             mode: mode(row.get(5)),
             file: row.get::<_, Option<i64>>(6).unwrap_or_default(),
+            scans: row.get(7),
+            scans_before: row.get(8),
+            is_query: row.get(9),
         })
     });
     let held: Vec<Held> = held.map_err(explain)?.into_iter().collect::<Result<_>>()?;

@@ -1,4 +1,5 @@
-//! A runbook that writes down which locks its statements hold: to be run where nobody else is.
+//! A runbook that writes down which locks its statements hold, and which tables they read from end
+//! to end: to be run where nobody else is.
 
 use super::Runbook;
 use super::action::{Action, SqlText};
@@ -19,33 +20,61 @@ pub fn prepare() -> Vec<String> {
         ),
         format!(
             "CREATE TABLE {TRACE_SCHEMA}.held (id int8 GENERATED ALWAYS AS IDENTITY, transaction \
-             int8, path text, line int4, relation oid, mode text, file int8)"
+             int8, path text, line int4, relation oid, mode text, file int8, scans int8, \
+             is_query bool)"
         ),
+        format!("CREATE TABLE {TRACE_SCHEMA}.scanned (transaction int8, relation oid, scans int8)"),
         format!("GRANT USAGE ON SCHEMA {TRACE_SCHEMA} TO public"),
         format!("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {TRACE_SCHEMA} TO public"),
     ]
 }
 
 /// The runbook with a statement behind each of the user's that writes down the locks which its
-/// transaction holds on tables that were there before. `path` tells a migration's file.
+/// transaction holds on tables that were there before, and how often these were read from end to
+/// end: what is counted of earlier transactions is written down before the first. `path` tells a
+/// migration's file.
 pub fn traced(mut runbook: Runbook, path: impl Fn(i64) -> String) -> Runbook {
     for step in runbook.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
         let Action::RunStatements { statements, record, .. } = &mut step.action else { continue };
         let path = path(record.migration.version);
+        let first = statements.first().map(before);
         let both = statements.iter().flat_map(|one| [one.clone(), note(one, &path)]);
-        *statements = both.collect();
+        *statements = first.into_iter().chain(both).collect();
     }
     runbook
 }
 
-fn note(statement: &SqlText, path: &str) -> SqlText {
+/// Sequential scans that are counted and not yet sent away, be they of this transaction or of those
+/// before. An empty table counts too; so do the scans of index builds and of checks of constraints.
+const SCANS: &str = "coalesce(pg_stat_get_xact_numscans(e.oid), 0)";
+
+fn before(statement: &SqlText) -> SqlText {
     let text = format!(
-        "INSERT INTO {TRACE_SCHEMA}.held (transaction, path, line, relation, mode, file) SELECT \
-         txid_current(), {}, {}, e.oid, l.mode, pg_relation_filenode(e.oid)::int8 FROM pg_locks l \
-         JOIN {TRACE_SCHEMA}.existing e ON e.oid = l.relation WHERE l.pid = pg_backend_pid() AND \
-         l.locktype = 'relation' AND l.granted ORDER BY e.oid, l.mode",
-        literal(path),
-        statement.line
+        "INSERT INTO {TRACE_SCHEMA}.scanned SELECT txid_current(), e.oid, {SCANS} FROM \
+         {TRACE_SCHEMA}.existing e WHERE {SCANS} > 0"
     );
     SqlText { text, ..statement.clone() }
+}
+
+fn note(statement: &SqlText, path: &str) -> SqlText {
+    let text = format!(
+        "INSERT INTO {TRACE_SCHEMA}.held (transaction, path, line, relation, mode, file, scans, \
+         is_query) SELECT txid_current(), {}, {}, e.oid, l.mode, \
+         pg_relation_filenode(e.oid)::int8, {SCANS}, {} FROM pg_locks l JOIN \
+         {TRACE_SCHEMA}.existing e ON e.oid = l.relation WHERE l.pid = pg_backend_pid() AND \
+         l.locktype = 'relation' AND l.granted ORDER BY e.oid, l.mode",
+        literal(path),
+        statement.line,
+        is_query(&statement.text)
+    );
+    SqlText { text, ..statement.clone() }
+}
+
+/// Whether the planner chooses how a statement reads: on a server without rows it tells nothing of
+/// how it would read many. What runs code may do both.
+fn is_query(text: &str) -> bool {
+    const HEADS: [&str; 10] =
+        ["call", "copy", "delete", "do", "insert", "merge", "select", "update", "values", "with"];
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    HEADS.iter().any(|known| text[..end].eq_ignore_ascii_case(known))
 }
