@@ -1,4 +1,7 @@
 //! Facts to findings: what is judged without a server. Pure.
 
 pub mod allow;
+pub mod blame;
 pub mod lint;
+pub mod measured;
+pub mod plans;

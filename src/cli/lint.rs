@@ -5,13 +5,14 @@ use chrono::Local;
 
 use crate::checks::allow::{of_comments, of_profile, without_allowed};
 use crate::checks::lint::world::World;
-use crate::checks::lint::{File, lint};
+use crate::checks::lint::{File, Linted, lint};
 use crate::model::check::CheckRules;
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
 use crate::planner::Migration;
 
-fn files(migrations: &[Migration]) -> Vec<File<'_>> {
+/// Migrations as the checks see them.
+pub fn files(migrations: &[Migration]) -> Vec<File<'_>> {
     let each = migrations.iter();
     each.map(|Migration { path, statements, .. }| File { path, statements }).collect()
 }
@@ -22,7 +23,7 @@ pub fn found(
     snapshot: &Snapshot,
     applied: &[Migration],
     pending: &[Migration],
-) -> Vec<Finding> {
+) -> Linted {
     let before = applied.iter().map(|migration| migration.statements.as_slice());
     lint(&files(pending), World::of_snapshot(snapshot, before), rules)
 }

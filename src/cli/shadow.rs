@@ -176,6 +176,12 @@ impl<'a> Shadow<'a> {
         self.imitate_as(database, self.snapshot)
     }
 
+    /// The snapshot as it will be after the migrations that have changed a database since it was
+    /// copied from `before`, which has to plan as the snapshot says.
+    pub fn foretell(&self, before: &mut Session, database: &Database) -> Result<Snapshot> {
+        foretold(before, &mut database.open()?, self.snapshot)
+    }
+
     /// The same of a database that migrations have changed since it was copied from `before`, which
     /// has to plan as the snapshot says.
     pub fn imitate_after(
@@ -183,11 +189,12 @@ impl<'a> Shadow<'a> {
         before: &mut Session,
         database: &Database,
     ) -> Result<(Session, Facts)> {
-        let foretold = foretold(before, &mut database.open()?, self.snapshot)?;
+        let foretold = self.foretell(before, database)?;
         self.imitate_as(database, &foretold)
     }
 
-    fn imitate_as(&self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
+    /// Makes the planner see what another snapshot says.
+    pub fn imitate_as(&self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
         let mut session = database.open_runner()?;
         imitate(&mut session, snapshot)?;
         for (name, value) in &self.snapshot.settings {

@@ -56,6 +56,26 @@ pub struct PartitionRule {
     pub storage: BTreeMap<String, String>,
 }
 
+/// The tables of a profile's rules, each with its line, from 1; nothing where the text is no
+/// profile.
+pub fn lines_of_tables(profile: &str) -> Vec<(String, usize)> {
+    #[derive(Deserialize)]
+    struct Rules {
+        #[serde(default)]
+        partitions: Vec<OneRule>,
+    }
+    #[derive(Deserialize)]
+    struct OneRule {
+        table: toml::Spanned<String>,
+    }
+    let Ok(Rules { partitions }) = toml::from_str(profile) else { return Vec::new() };
+    let each = partitions.into_iter().map(|OneRule { table }| {
+        let before = profile.get(..table.span().start).unwrap_or_default();
+        (table.into_inner(), before.matches('\n').count() + 1)
+    });
+    each.collect()
+}
+
 /// What happens to a partition when all of it is older than the retention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

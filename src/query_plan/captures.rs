@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::alarms;
 use super::diff::{PlanDiff, diff};
 use super::values::ChosenSet;
 use super::verdict::{Capture, Judgement, Mode, Outcome, Verdict, judge};
@@ -63,6 +64,17 @@ pub struct Compared<'a> {
     pub judgement: Judgement,
     /// Where the plans differ; `None` where one of them is none.
     pub diff: Option<PlanDiff>,
+}
+
+impl Compared<'_> {
+    /// What the plan lost that makes a large table slow, whatever the estimates say, in words.
+    pub fn lost(&self, thresholds: &Thresholds) -> Vec<String> {
+        let plans = self.before.capture().zip(self.after.capture());
+        let Some((diff, (before, after))) = self.diff.as_ref().zip(plans) else {
+            return Vec::new();
+        };
+        alarms(diff, &before.plan, &after.plan, thresholds)
+    }
 }
 
 impl Captured {

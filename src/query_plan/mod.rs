@@ -30,7 +30,7 @@ pub mod verdict;
 pub mod workload;
 
 pub use lines::{Kept, Line};
-pub use node::{Names, QueryPlan, Size};
+pub use node::{Index, Names, Node, QueryPlan, Size};
 pub use read::read;
 pub use relations::relations;
 pub use scans::scans;

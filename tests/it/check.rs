@@ -79,6 +79,111 @@ fn check(project: &Project) -> (i32, Vec<String>) {
     (said.code, shown.collect())
 }
 
+/// What `pgtune check --json` shows of locks: `file:line table MODE work`.
+fn locks(project: &Project) -> Vec<String> {
+    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap().iter();
+    let rows = sections.filter(|section| section["kind"] == "locks");
+    let rows = rows.flat_map(|section| section["rows"].as_array().unwrap());
+    let word = |value: &Value| value.as_str().unwrap().to_string();
+    let shown = rows.map(|row| {
+        let path = word(&row["place"]["path"]);
+        let file = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
+        let (line, table) = (&row["place"]["line"], word(&row["table"]));
+        format!("{file}:{line} {table} {} {}", word(&row["mode"]), word(&row["work"]))
+    });
+    shown.collect()
+}
+
+/// Each with the work that is done on `public.events`, or on `public.accounts` below it.
+const SCANS: [(&str, &str, &[&str]); 9] = [
+    (
+        "V01__check",
+        "alter table events add constraint kind_there check (kind is not null) not valid;",
+        &["1 public.events AccessExclusive instant"],
+    ),
+    (
+        "V02__validate",
+        "alter table events validate constraint kind_there;",
+        &["1 public.events ShareUpdateExclusive full_scan"],
+    ),
+    (
+        "V03__proven",
+        "alter table events alter column kind set not null;",
+        &["1 public.events AccessExclusive instant"],
+    ),
+    (
+        "V04__unproven",
+        "alter table events\n  alter column note set not null;",
+        &["1 public.events AccessExclusive full_scan"],
+    ),
+    (
+        "V05__references",
+        "select 1;\nalter table events add foreign key (kind) references kinds;",
+        &["2 public.events ShareRowExclusive full_scan"],
+    ),
+    (
+        "V06__index",
+        "-- pgtune: as-written\ncreate index on events (note);",
+        &["2 public.events Share full_scan"],
+    ),
+    (
+        "V07__code",
+        "do $$ begin execute format('create index on %I (id, note)', 'events'); end $$;",
+        &["1 public.events Share full_scan"],
+    ),
+    (
+        "V08__both",
+        "alter table events add constraint note_known check (note <> '') not valid;\n\
+         alter table events validate constraint note_known;",
+        &["1 public.events AccessExclusive instant", "2 public.events AccessExclusive full_scan"],
+    ),
+    (
+        "V09__query",
+        "alter table events add column seen boolean;\nupdate events set seen = true where id < 0;",
+        &["1 public.events AccessExclusive instant"],
+    ),
+];
+
+#[test]
+fn tables_that_are_read_from_end_to_end_are_measured() {
+    let schema = "
+        create table kinds (kind text primary key);
+        insert into kinds values ('a kind of event');
+        create table events (id bigint primary key, kind text, note text);
+        insert into events select n, 'a kind of event', 'note ' || n
+        from generate_series(1, 60000) as n;
+        analyze";
+    let profile = PROFILE.replace("accounts where id = 1", "kinds");
+    let Some((project, _database)) = project_with("check_scans", schema, &profile) else { return };
+    for (name, sql, _) in SCANS {
+        project.migration(name, sql);
+    }
+    let expected = SCANS
+        .iter()
+        .flat_map(|(name, _, rows)| rows.iter().map(move |row| format!("{name}:{row}")));
+    let expected: Vec<String> = expected.collect();
+    let locks: Vec<String> =
+        locks(&project).into_iter().filter(|row| row.contains(" public.events ")).collect();
+    assert_eq!(locks, expected);
+    // Only the code says nothing of itself; the rest is told by what was read.
+    let told = check(&project).1;
+    let expected = [
+        "V04__unproven:2 table-scan-under-lock",
+        "V05__references:2 table-scan-under-lock",
+        "V05__references:2 foreign-key-without-index",
+        "V06__index:2 blocking-index-build",
+        "V07__code:1 blocking-index-build",
+        "V08__both:2 validate-in-same-transaction",
+    ];
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(told), sorted(expected.map(str::to_string).to_vec()));
+}
+
 const PLANTED: &str = "\
 create index on events (kind);
 

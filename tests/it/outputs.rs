@@ -111,7 +111,9 @@ fn one_run_writes_every_format_whatever_the_answer() {
     assert_eq!(locks["rows"][0]["place"]["path"], "migrations/V2__wide.sql");
     assert!(locks["rows"][0]["expected_ms"].is_u64());
 
-    let title = "::error title=<script>alert(1)</script>%2C%25\"a\"%3Ab&'c]]> [plan-worse]::";
+    let title = "::error file=migrations/V2__wide.sql,line=2,title=public.orders_customer \
+                 [dropped-index-in-use]::it is dropped, and 1 query that uses it gets worse: \
+                 <script>alert(1)</script>,%25\"a\":b&'c]]> (";
     assert!(said.stderr.contains(title), "{said}");
     let text = read(&project, "out/check.txt");
     assert!(text.starts_with("should not be deployed: 1 error"), "{text}");
@@ -121,19 +123,21 @@ fn one_run_writes_every_format_whatever_the_answer() {
     assert!(!comment.contains("<script"), "{comment}");
     let sarif: Value = serde_json::from_str(&read(&project, "out/check.sarif")).unwrap();
     let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-    // What has no place of its own is put to what was checked first.
     assert_eq!(place["artifactLocation"]["uri"], "migrations/V2__wide.sql");
+    assert_eq!(place["region"]["startLine"], 2);
     let issues: Vec<Value> = serde_json::from_str(&read(&project, "out/gitlab.json")).unwrap();
-    assert!(issues.iter().any(|issue| issue["check_name"] == "plan-worse"), "{issues:?}");
+    assert!(issues.iter().any(|issue| issue["check_name"] == "dropped-index-in-use"), "{issues:?}");
     junit_is_xml(&project.folder.path().join("out/check.xml"));
 }
 
-/// A real parser reads it, and finds the failure and its name.
+/// A real parser reads it, and finds the hostile name and the failure.
 fn junit_is_xml(path: &Path) {
     let script = "import sys, xml.etree.ElementTree as t\n\
                   r = t.parse(sys.argv[1]).getroot()\n\
-                  failed = [c for c in r.iter('testcase') if c.find('failure') is not None]\n\
-                  print([c.get('name') for c in failed])";
+                  cases = list(r.iter('testcase'))\n\
+                  failed = [c for c in cases if c.find('failure') is not None]\n\
+                  names = lambda cases: [c.get('name') for c in cases]\n\
+                  print(names(c for c in cases if '<' in c.get('name')), names(failed))";
     let output = std::process::Command::new("python3").args(["-c", script]).arg(path).output();
     let Ok(output) = output else {
         skipped("no python3: nobody read the XML");
@@ -141,7 +145,8 @@ fn junit_is_xml(path: &Path) {
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.trim(), format!("['{}']", HOSTILE.replace('\'', "\\'")));
+    let hostile = HOSTILE.replace('\'', "\\'");
+    assert_eq!(printed.trim(), format!("['{hostile}'] ['public.orders_customer']"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::sql::{GRAMMAR_CHECK_BYTES_MAX, Statement};
 use super::check::{At, Check, Found, Look};
 use super::table::CHECKS;
 use super::world::World;
-use super::{inside, squawk};
+use super::{Linted, inside, squawk};
 
 /// A migration file.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ impl<'a> Course<'a> {
     }
 
     /// What was found, by place.
-    pub fn finish(mut self) -> Vec<Finding> {
+    pub fn finish(mut self) -> Linted {
         for check in CHECKS {
             let Look::End(look) = check.look else { continue };
             for found in look(&self.world, self.rules) {
@@ -135,7 +135,7 @@ impl<'a> Course<'a> {
             let file = place.and_then(|place| paths.iter().position(|path| *path == place.path));
             (file, place.map(|place| place.line))
         });
-        self.findings
+        Linted { findings: self.findings, world: self.world }
     }
 }
 

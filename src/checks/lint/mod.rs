@@ -22,8 +22,16 @@ pub mod world;
 #[cfg(test)]
 pub mod tests;
 
-/// What the checks find in these files, in their order. `world` is the database before them.
-pub fn lint(files: &[File<'_>], world: World, rules: &CheckRules) -> Vec<Finding> {
+/// What reading comes to.
+pub struct Linted {
+    /// What the checks find, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// The database after the files, with the statements that make and drop things.
+    pub world: World,
+}
+
+/// Looks at these files. `world` is the database before them.
+pub fn lint(files: &[File<'_>], world: World, rules: &CheckRules) -> Linted {
     let mut course = Course::new(world, rules);
     files.iter().for_each(|file| course.run(file));
     course.finish()

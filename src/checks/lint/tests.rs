@@ -36,7 +36,7 @@ fn world() -> World {
 pub fn found(sql: &str) -> Vec<Finding> {
     let statements = sql::parse(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
     let file = File { path: "V1__example.sql", statements: &statements };
-    lint(&[file], world(), &CheckRules::default())
+    lint(&[file], world(), &CheckRules::default()).findings
 }
 
 /// `check:line`, for each finding.
@@ -144,7 +144,7 @@ fn a_validated_check_spares_the_scan() {
     let checks = |files: &[Vec<sql::Statement>]| {
         let files: Vec<File<'_>> =
             files.iter().map(|statements| File { path: "V1__a.sql", statements }).collect();
-        let found = lint(&files, world(), &CheckRules::default());
+        let found = lint(&files, world(), &CheckRules::default()).findings;
         found.into_iter().map(|finding| finding.check).collect::<Vec<_>>()
     };
     assert_eq!(checks(&files), [""; 0]);
@@ -305,7 +305,7 @@ fn a_snapshot_tells_tables_with_their_partitions() {
     .unwrap();
     for ddl in [Some(DUMP), None] {
         let world = World::of_snapshot(&snapshot(ddl), [applied.as_slice()].into_iter());
-        let found = lint(&[file], world, &CheckRules::default());
+        let found = lint(&[file], world, &CheckRules::default()).findings;
         let shown: Vec<String> =
             found.iter().map(|f| format!("{} {}: {}", f.check, f.subject, f.message)).collect();
         // PostgreSQL names an index after all of its columns; a dump has the name.

@@ -2,36 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use clap::ValueHint;
 
+use crate::checks::lint::world::World;
+use crate::checks::measured;
+use crate::checks::plans::{self, Told};
 use crate::cli::context::Context;
+use crate::cli::database::Database;
 use crate::cli::interrupt;
 use crate::cli::lint;
 use crate::cli::outputs::{self, Examined, OutputArgs};
-use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
-use crate::cli::plan::take::take_both;
+use crate::cli::plan::take::{Side, take_both};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
-use crate::model::lock::LockMode;
-use crate::model::lock_trace::{TracedLock, Work};
 use crate::model::snapshot::Snapshot;
 use crate::planner::Migration;
-use crate::profile::Query;
-use crate::profile::partitions::PartitionRule;
+use crate::profile::{Profile, Query};
 use crate::query_plan::captures::{Captures, compare, weigh};
-use crate::query_plan::workload::WorkloadJudgement;
-use crate::report::locks::LockRow;
-use crate::report::timeline::Timeline;
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
-use super::plan::take::Side;
+mod locks;
+mod runway;
+mod steps;
 
 /// Check the pending migrations against a snapshot of production
 ///
@@ -64,6 +64,36 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     outputs::deliver(context, &args.outputs, examine(context, &args))
 }
 
+/// What is examined.
+pub struct Examination<'a> {
+    profile: &'a Profile,
+    /// The migrations that production has not.
+    pending: &'a [Migration],
+    queries: &'a [Query],
+    stopped: &'a AtomicBool,
+}
+
+/// How large tables are in production.
+pub struct Sizes<'a> {
+    block_bytes: u64,
+    pages: BTreeMap<&'a QualifiedName, u64>,
+}
+
+impl<'a> Sizes<'a> {
+    fn of(snapshot: &'a Snapshot) -> Sizes<'a> {
+        let pages = snapshot.relations.iter().map(|one| (&one.name, one.file_pages)).collect();
+        Sizes { block_bytes: u64::from(snapshot.server.block_size), pages }
+    }
+
+    /// The bytes of a table's own file; 0 where it is not there.
+    fn bytes(&self, table: &QualifiedName) -> u64 {
+        self.pages.get(table).copied().unwrap_or_default() * self.block_bytes
+    }
+}
+
+/// A database with the schema of production, of which others are copied.
+const ORIGIN: &str = "origin";
+
 fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
@@ -72,40 +102,73 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let stopped = interrupt::listen()?;
     let mut shadow =
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
-    let before = shadow.create("before", &applied)?;
-    let after = shadow.copy("before", "after")?;
-    let locks = match shadow.migrate_traced(&after, &pending) {
+    shadow.create(ORIGIN, &applied)?;
+    let after = shadow.copy(ORIGIN, "after")?;
+    let traced = match shadow.migrate_traced(&after, &pending) {
         Ok(locks) => locks,
         Err(error) if error.kind == Kind::Interrupted => return Err(error),
         // What was read of the files is told all the same.
-        Err(error) => return Ok(unfit(context, &pending, linted, &error)),
+        Err(error) => return Ok(unfit(context, &pending, linted.findings, &error)),
     };
-    // Before its tables are as large as production's: a DEFAULT partition is read.
-    let rules: Vec<&PartitionRule> = profile.partitions.iter().collect();
-    let (runway, timelines) = match rules.is_empty() {
-        true => Default::default(),
-        false => {
-            let checked = checked(&after, &rules, &profile.partitions, None)?;
-            (checked.findings, checked.timelines)
-        }
-    };
-    let (mut first, facts) = shadow.imitate(&before)?;
-    let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries_if_any(context)?;
-    let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
-    let [before, after] =
-        take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
+    let (pending, queries) = (&pending, &queries);
+    let examination = Examination { profile, pending, queries, stopped };
+    let (sizes, files) = (Sizes::of(&snapshot), lint::files(pending));
+    let bytes = |table: &QualifiedName| sizes.bytes(table);
+    let measured = measured::findings(&traced, bytes, &files, &profile.check, &linted.findings);
+    // Before its tables are as large as production's.
+    let (runway, timelines) = runway::look(context, &after, &linted.world)?;
+    let planned = planned(&examination, &mut shadow, &after, &linted.world)?;
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(runway);
-    findings.extend(after.findings.clone());
-    findings.extend(linted);
-    let report = Report::new("").locks(locks_told(&locks, &snapshot, &pending));
-    let report = timelines.into_iter().fold(report, |report, line| {
-        let title = format!("partitions of {}", line.title);
-        report.timeline(Timeline { title, ..line })
-    });
-    let subjects = subjects(&pending, &queries);
-    Ok(judged(context, &pending, (&before, &after), report, findings, subjects))
+    findings.extend(planned.findings);
+    findings.extend(linted.findings);
+    findings.extend(measured);
+    let report = Report::new("").locks(locks::rows(&traced, &sizes, pending));
+    let mut report = timelines.into_iter().fold(report, Report::timeline);
+    report.sections.extend(planned.report.sections);
+    Ok(judged(&examination, report, findings, planned.told))
+}
+
+/// What became of plans.
+struct Planned {
+    /// What is wrong with queries.
+    findings: Vec<Finding>,
+    /// Queries that are worse.
+    told: Vec<Told>,
+    /// The plans for people.
+    report: Report,
+}
+
+/// Plans before and after, and between where it takes that to know who did it.
+fn planned(
+    examination: &Examination<'_>,
+    shadow: &mut Shadow<'_>,
+    after: &Database,
+    world: &World,
+) -> Result<Planned> {
+    let before = shadow.copy(ORIGIN, "before")?;
+    let (mut first, facts) = shadow.imitate(&before)?;
+    let (mut second, _) = shadow.imitate_after(&mut first, after)?;
+    let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
+    let Examination { queries, stopped, profile, .. } = examination;
+    let taken = take_both(sides, queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
+    let [before, after]: [Captures; 2] = taken;
+    let both = (before.clone(), after.clone());
+    let steps = steps::between(examination, shadow, &mut first, both)?;
+    let compared = compare(&before, &after, &profile.gate);
+    let workload = weigh(&compared, &profile.gate);
+    let files = lint::files(examination.pending);
+    let pending = plans::Pending { files: &files, world, steps: &steps, thresholds: &profile.gate };
+    let told = plans::findings(&pending, &compared, &workload);
+    let mut report = shown::weighed(&workload);
+    report.sections.extend(steps::told(examination, &steps).sections);
+    let mut queries = shown::compared("", &compared).sections;
+    if let Some(Section::Table(table)) = queries.first_mut() {
+        table.title = "queries".to_string();
+    }
+    report.sections.extend(queries);
+    Ok(Planned { findings: after.findings, told, report })
 }
 
 /// The answer where the migrations cannot even be run.
@@ -128,41 +191,33 @@ fn unfit(
         None => finding,
     });
     let findings = lint::not_allowed(&context.profile().check, pending, findings);
-    let answer = answer(&findings);
+    let answer = answer(&findings, &[]);
     let subjects = subjects(pending, &[]);
     Examined { report: Report::new("").findings(findings).judged(subjects), answer }
 }
 
 /// All of it as a report, with the answer. `report` is told behind the findings.
 fn judged(
-    context: &Context,
-    pending: &[Migration],
-    (before, after): (&Captures, &Captures),
+    examination: &Examination<'_>,
     report: Report,
     mut findings: Vec<Finding>,
-    subjects: Vec<Checked>,
+    told: Vec<Told>,
 ) -> Examined {
-    let thresholds = &context.profile().gate;
-    let compared = compare(before, after, thresholds);
-    let workload = weigh(&compared, thresholds);
-    findings.extend(worse(&workload));
-    let findings = lint::not_allowed(&context.profile().check, pending, findings);
-    let answer = answer(&findings);
-    let mut told = Report::new("").findings(findings);
-    told.sections.extend(report.sections);
-    told.sections.extend(shown::weighed(&workload).sections);
-    let mut queries = shown::compared("", &compared).sections;
-    if let Some(Section::Table(table)) = queries.first_mut() {
-        table.title = "queries".to_string();
-    }
-    told.sections.extend(queries);
-    Examined { report: told.judged(subjects), answer }
+    findings.extend(told.iter().map(|one| one.finding.clone()));
+    let rules = &examination.profile.check;
+    let findings = lint::not_allowed(rules, examination.pending, findings);
+    let answer = answer(&findings, &told);
+    let mut whole = Report::new("").findings(findings);
+    whole.sections.extend(report.sections);
+    let subjects = subjects(examination.pending, examination.queries);
+    Examined { report: whole.judged(subjects), answer }
 }
 
 /// The answer: no, where anything is an error.
-fn answer(findings: &[Finding]) -> Result<()> {
-    let worse = findings.iter().filter(|one| one.check == PLAN_WORSE);
-    let worse: Vec<&str> = worse.map(|one| one.subject.as_str()).collect();
+fn answer(findings: &[Finding], told: &[Told]) -> Result<()> {
+    let stays = |one: &&Told| findings.contains(&one.finding);
+    let worse = told.iter().filter(stays).flat_map(|one| &one.worse);
+    let worse: Vec<&str> = worse.map(String::as_str).collect();
     match (has_errors(findings), worse.is_empty()) {
         (false, _) => Ok(()),
         (true, true) => Err(Error::new(Kind::Answer, "there are errors")),
@@ -171,19 +226,6 @@ fn answer(findings: &[Finding]) -> Result<()> {
             Err(Error::new(Kind::Answer, message).hint("[gate] of the profile says what counts"))
         }
     }
-}
-
-/// The check that a query fails which stops the gate.
-const PLAN_WORSE: &str = "plan-worse";
-
-/// The queries that stop the gate, as findings: those are what CI systems show.
-fn worse(workload: &WorkloadJudgement) -> impl Iterator<Item = Finding> {
-    workload.queries.iter().filter(|query| query.blocks).map(|query| {
-        let reasons = query.reasons.join("; ");
-        let message = format!("{}: {reasons}", query.verdict);
-        Finding::new(PLAN_WORSE, Severity::Error, &query.name, message)
-            .help("[gate] of the profile says what counts")
-    })
 }
 
 /// What is looked at.
@@ -195,43 +237,4 @@ fn subjects(pending: &[Migration], queries: &[Query]) -> Vec<Checked> {
     });
     let query = |one: &Query| Checked { kind: "query", name: one.name.clone(), place: None };
     migrations.chain(queries.iter().map(query)).collect()
-}
-
-/// How much of a statement is told.
-const STATEMENT_MAX: usize = 80;
-
-/// The locks that stop somebody, statement by statement, on tables as large as they are there.
-fn locks_told(locks: &[TracedLock], snapshot: &Snapshot, pending: &[Migration]) -> Vec<LockRow> {
-    let sizes: BTreeMap<&QualifiedName, u64> =
-        snapshot.relations.iter().map(|one| (&one.name, one.file_pages)).collect();
-    let block_size = u64::from(snapshot.server.block_size);
-    let statement = |place: &Place| {
-        let migration = pending.iter().find(|one| one.path == place.path)?;
-        let statement = migration.statements.iter().find(|one| one.line == place.line)?;
-        let words = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let is_long = words.chars().count() > STATEMENT_MAX;
-        let short: String = words.chars().take(STATEMENT_MAX).collect();
-        Some(if is_long { format!("{}…", short.trim_end()) } else { short })
-    };
-    let stopping = locks.iter().filter(|one| one.mode >= LockMode::ShareUpdateExclusive);
-    stopping
-        .map(|one| {
-            let bytes = sizes.get(&one.table).copied().unwrap_or_default() * block_size;
-            let expected_ms = match one.work {
-                Work::Rewrite | Work::FullScan => Some(working_ms(bytes)),
-                Work::Instant => None,
-            };
-            LockRow {
-                statement: statement(&one.place).unwrap_or_default(),
-                expected_ms,
-                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, one.work)
-            }
-        })
-        .collect()
-}
-
-/// About how long a table takes to be written anew with its indexes, or to be read and sorted.
-fn working_ms(bytes: u64) -> u64 {
-    const BYTES_PER_MS: u64 = 50_000;
-    bytes / BYTES_PER_MS
 }

@@ -22,8 +22,7 @@ impl World {
             Kind::DropTable(names) => names.iter().for_each(|name| self.drop_table(name)),
             Kind::DropIndex(drop) => drop.names.iter().for_each(|name| {
                 let Some(name) = self.resolve_index(name) else { return };
-                let dropped = self.indexes.remove(&name).zip(made.cloned());
-                self.dropped.extend(dropped.map(|(index, place)| (name, index, place)));
+                self.drop_index(&name, made);
             }),
             Kind::AddKey(_) | Kind::DetachConcurrently(_) | Kind::Other => {
                 self.alter_table(text, made);
@@ -87,6 +86,11 @@ impl World {
         free.next().unwrap_or_else(|| table.clone())
     }
 
+    fn drop_index(&mut self, name: &QualifiedName, made: Option<&Place>) {
+        let dropped = self.indexes.remove(name).zip(made.cloned());
+        self.dropped.extend(dropped.map(|(index, place)| (name.clone(), index, place)));
+    }
+
     fn drop_table(&mut self, name: &[Ident]) {
         let Some(name) = self.resolve(name) else { return };
         for part in self.tree(&name) {
@@ -116,7 +120,9 @@ impl World {
                 }
             }
             Action::DropColumn(column) => {
-                self.indexes.retain(|_, index| index.table != name || !index.shape.names(column));
+                let named = self.indexes_of(&name).filter(|(_, index)| index.shape.names(column));
+                let named: Vec<QualifiedName> = named.map(|(index, _)| index.clone()).collect();
+                named.iter().for_each(|index| self.drop_index(index, made));
                 self.change(&name, |table| {
                     table.columns.remove(column);
                     table.foreign_keys.retain(|key| !key.columns.contains(column));
@@ -137,7 +143,7 @@ impl World {
                 table.checks.iter_mut().filter(named).for_each(|check| check.valid = true);
             }),
             Action::DropConstraint(constraint) => {
-                self.indexes.remove(&name.sibling(constraint.clone()));
+                self.drop_index(&name.sibling(constraint.clone()), made);
                 self.change(&name, |table| {
                     table.checks.retain(|check| check.name.as_ref() != Some(constraint));
                     table.foreign_keys.retain(|key| key.name.as_ref() != Some(constraint));

@@ -1,0 +1,143 @@
+//! What statements were seen to do to tables on a server without rows, where reading them did not
+//! tell it already: what runs in functions, in `EXECUTE`, or is not understood. Pure.
+
+use super::lint::File;
+use super::lint::table::CHECKS;
+use crate::model::check::CheckRules;
+use crate::model::finding::{Finding, Place};
+use crate::model::ident::QualifiedName;
+use crate::model::lock::LockMode;
+use crate::model::lock_trace::{TracedLock, Work};
+use crate::model::units::{human_bytes, plural};
+use crate::sql::split::newlines;
+
+/// Checks that tell of work under a lock: one of them is enough for a statement.
+const OF_WORK: [&str; 4] = [
+    "table-rewrite",
+    "table-scan-under-lock",
+    "blocking-index-build",
+    "validate-in-same-transaction",
+];
+
+/// What is done to large tables under locks that stop writers, one finding for each statement that
+/// `linted` does not speak of. `bytes` is how large a table is; 0 where it is new.
+pub fn findings(
+    locks: &[TracedLock],
+    bytes: impl Fn(&QualifiedName) -> u64,
+    files: &[File<'_>],
+    rules: &CheckRules,
+    linted: &[Finding],
+) -> Vec<Finding> {
+    let harms = |one: &&TracedLock| one.mode >= LockMode::Share && one.work > Work::Instant;
+    let harmful: Vec<&TracedLock> = locks.iter().filter(harms).collect();
+    let of_statements = harmful.chunk_by(|a, b| a.place == b.place);
+    let each = of_statements.filter_map(|locks| {
+        let place = &locks[0].place;
+        let is_said = linted.iter().any(|finding| {
+            OF_WORK.contains(&finding.check.as_str()) && is_within(finding, place, files)
+        });
+        let finding = finding(locks, &bytes, rules).filter(|_| !is_said)?;
+        Some(finding.at(place.path.as_str(), place.line))
+    });
+    each.collect()
+}
+
+/// Whether a finding stands in the statement at this place.
+fn is_within(finding: &Finding, place: &Place, files: &[File<'_>]) -> bool {
+    let file = files.iter().find(|file| file.path == place.path);
+    let statements = file.map(|file| file.statements).unwrap_or_default();
+    let mut here = statements.iter().filter(|statement| statement.line == place.line);
+    let found = finding.place.as_ref().filter(|found| found.path == place.path);
+    found.is_some_and(|found| {
+        here.any(|one| (one.line..=one.line + newlines(&one.text)).contains(&found.line))
+    })
+}
+
+/// The finding of one statement; its tables are partitions of one, or several.
+fn finding(
+    locks: &[&TracedLock],
+    bytes: &impl Fn(&QualifiedName) -> u64,
+    rules: &CheckRules,
+) -> Option<Finding> {
+    let work = locks.iter().map(|one| one.work).max()?;
+    let of_work = || locks.iter().filter(|one| one.work == work);
+    let mode = of_work().map(|one| one.mode).max()?;
+    let largest = of_work().max_by_key(|one| bytes(&one.table))?;
+    let all: u64 = of_work().map(|one| bytes(&one.table)).sum();
+    // CREATE INDEX takes SHARE, and nothing else that reads a table does.
+    let (check, what, at_least_mb) = match (work, mode) {
+        (Work::Rewrite, _) => ("table-rewrite", "written anew", rules.rewrite_mb),
+        (Work::FullScan, LockMode::Share) => ("blocking-index-build", "read", rules.rewrite_mb),
+        (Work::FullScan | Work::Instant, _) => ("table-scan-under-lock", "read", rules.scan_mb),
+    };
+    if all >> 20 < at_least_mb {
+        return None;
+    }
+    let more = of_work().count() - 1;
+    let more = match more {
+        0 => String::new(),
+        more => format!(", with {}", plural(more, "table more", "tables more")),
+    };
+    let message = format!("{} are {what} under {mode}, as was seen{more}", human_bytes(all));
+    let known = CHECKS.iter().find(|known| known.id == check)?;
+    Some(Finding::new(check, known.severity, largest.table.to_string(), message).help(known.remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::Severity;
+    use crate::model::ident::Ident;
+    use crate::sql::parse;
+
+    fn lock(line: usize, table: &str, mode: LockMode, work: Work) -> TracedLock {
+        let ident = |name| Ident::new(name).unwrap();
+        let table = QualifiedName::new(ident("app"), ident(table));
+        TracedLock { place: Place { path: "V1.sql".to_string(), line }, table, mode, work }
+    }
+
+    /// Of tables of 40 MB.
+    fn told(locks: &[TracedLock], linted: &[Finding], rules: &CheckRules) -> Vec<String> {
+        let statements = parse("select f();\n\ndo $$ begin\nperform g();\nend $$;").unwrap();
+        let files = [File { path: "V1.sql", statements: &statements }];
+        let found = findings(locks, |_| 40 << 20, &files, rules, linted);
+        let line = |one: &Finding| one.place.as_ref().unwrap().line;
+        found.iter().map(|one| format!("{} {} {}", line(one), one.check, one.message)).collect()
+    }
+
+    #[test]
+    fn large_tables_under_strong_locks_are_told_once_for_a_statement() {
+        let rules = CheckRules { rewrite_mb: 64, scan_mb: 64, ..CheckRules::default() };
+        let (strong, weak) = (LockMode::AccessExclusive, LockMode::ShareUpdateExclusive);
+        let parts = [lock(1, "a", strong, Work::Rewrite), lock(1, "b", strong, Work::Rewrite)];
+        let expected = "1 table-rewrite 80.0 MB are written anew under ACCESS EXCLUSIVE, as was \
+                        seen, with 1 table more";
+        assert_eq!(told(&parts, &[], &rules), [expected]);
+        assert_eq!(told(&parts[..1], &[], &rules), Vec::<String>::new(), "too small");
+        let weak = [lock(1, "a", weak, Work::FullScan), lock(1, "b", weak, Work::FullScan)];
+        assert_eq!(told(&weak, &[], &rules), Vec::<String>::new());
+        let instant = [lock(1, "a", strong, Work::Instant), lock(1, "b", strong, Work::Instant)];
+        assert_eq!(told(&instant, &[], &rules), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_read_in_the_same_statement_is_not_said_again() {
+        let rules = CheckRules { rewrite_mb: 1, scan_mb: 1, ..CheckRules::default() };
+        let locks = [
+            lock(1, "a", LockMode::Share, Work::FullScan),
+            lock(3, "a", LockMode::AccessExclusive, Work::FullScan),
+        ];
+        let linted = |check: &str, line| {
+            [Finding::new(check, Severity::Error, "app.a", "").at("V1.sql", line)]
+        };
+        let checks = |linted: &[Finding]| -> Vec<String> {
+            let words = told(&locks, linted, &rules).into_iter();
+            words.map(|told| told.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+        };
+        let both = ["1 blocking-index-build", "3 table-scan-under-lock"];
+        assert_eq!(checks(&[]), both);
+        assert_eq!(checks(&linted("table-scan-under-lock", 4)), both[..1], "inside the DO block");
+        assert_eq!(checks(&linted("blocking-index-build", 1)), both[1..]);
+        assert_eq!(checks(&linted("long-name", 1)), both, "another matter");
+    }
+}

@@ -1,0 +1,45 @@
+//! The locks that were traced, as rows for people.
+
+use crate::model::finding::Place;
+use crate::model::lock::LockMode;
+use crate::model::lock_trace::{TracedLock, Work};
+use crate::planner::Migration;
+use crate::report::locks::LockRow;
+
+use super::Sizes;
+
+/// How much of a statement is told.
+const STATEMENT_MAX: usize = 80;
+
+/// The locks that stop somebody, statement by statement, on tables as large as they are there.
+pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> Vec<LockRow> {
+    let statement = |place: &Place| {
+        let migration = pending.iter().find(|one| one.path == place.path)?;
+        let statement = migration.statements.iter().find(|one| one.line == place.line)?;
+        let words = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_long = words.chars().count() > STATEMENT_MAX;
+        let short: String = words.chars().take(STATEMENT_MAX).collect();
+        Some(if is_long { format!("{}…", short.trim_end()) } else { short })
+    };
+    let stopping = locks.iter().filter(|one| one.mode >= LockMode::ShareUpdateExclusive);
+    stopping
+        .map(|one| {
+            let bytes = sizes.bytes(&one.table);
+            let expected_ms = match one.work {
+                Work::Rewrite | Work::FullScan => Some(working_ms(bytes)),
+                Work::Instant => None,
+            };
+            LockRow {
+                statement: statement(&one.place).unwrap_or_default(),
+                expected_ms,
+                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, one.work)
+            }
+        })
+        .collect()
+}
+
+/// About how long a table takes to be written anew with its indexes, or to be read and sorted.
+fn working_ms(bytes: u64) -> u64 {
+    const BYTES_PER_MS: u64 = 50_000;
+    bytes / BYTES_PER_MS
+}

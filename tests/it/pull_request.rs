@@ -1,0 +1,252 @@
+//! A pull request with five planted faults, and one without any, in each output of `pgtune check`.
+
+use std::path::Path;
+
+use chrono::{Datelike, Utc};
+use serde_json::Value;
+
+use crate::support::Database;
+use crate::user_project::{Project, Said, said, skipped};
+
+/// What production has, made by the first migration.
+const SHOP: &str = "\
+create table customers (id bigint primary key, email text not null);
+create table orders (
+  id bigint primary key,
+  customer bigint not null references customers,
+  placed_at timestamptz not null,
+  amount int not null,
+  note text
+);
+create index orders_customer_idx on orders (customer);
+create index orders_amount_idx on orders (amount);
+create table shipments (
+  id bigint primary key,
+  order_id bigint not null references orders,
+  weight int not null
+);
+create index shipments_order_id_idx on shipments (order_id);
+";
+
+const ROWS: &str = "
+insert into customers select i, 'somebody' from generate_series(0, 499) i;
+insert into orders select i, i % 500, '2026-01-01Z'::timestamptz + i * interval '1 minute',
+  i % 9973, repeat('x', 100) from generate_series(1, 60000) i;
+insert into shipments select i, i, i % 20 from generate_series(1, 60000) i;
+analyze;
+";
+
+const PROFILE: &str = r#"
+[check]
+rewrite_mb = 2
+scan_mb = 2
+
+[[queries]]
+name = "newest orders"
+sql = "select * from orders where customer = 7 order by placed_at desc limit 10"
+
+[[queries]]
+name = "by amount"
+sql = "select * from orders where amount = 42"
+calls = 3
+
+[[queries]]
+name = "amounts"
+sql = "select count(*) from orders where amount between 40 and 50"
+
+[[queries]]
+name = "one order"
+sql = "select * from orders where id = 42"
+"#;
+
+const RULE: &str = r#"
+[[partitions]]
+table = "readings"
+interval = "year"
+ahead = 3
+time_zone = "UTC"
+"#;
+
+/// The migrations of the pull request, each with the place of its fault and the check that finds
+/// it.
+const FAULTS: [(&str, &str, usize, &str); 5] = [
+    (
+        "V2__weights",
+        "-- (1) nobody reads while it is written anew\nalter table shipments\n  \
+         alter column weight type bigint;\n",
+        3,
+        "table-rewrite",
+    ),
+    (
+        "V3__heavy",
+        "-- (2) nobody writes while it is built\ndo $$\nbegin\n  \
+         create index shipments_weight_idx on shipments (weight);\nend\n$$;\n",
+        4,
+        "blocking-index-build",
+    ),
+    (
+        "V4__newest",
+        "alter table orders alter column note set statistics 200;\n\n\
+         -- (3) looks good for the order, and is read through for the customer\n\
+         create index orders_placed_at_idx on orders (placed_at);\n",
+        4,
+        "plan-changed",
+    ),
+    (
+        "V5__tidy",
+        "alter table orders alter column note set statistics 100;\n\
+         drop index orders_amount_idx; -- (4) two queries used it\n",
+        2,
+        "dropped-index-in-use",
+    ),
+    (
+        "V6__readings",
+        "\n-- (5) nothing is ready for next year\ncreate table readings (\n  \
+         at timestamptz not null,\n  value float8\n) partition by range (at);\n\
+         create table readings_now partition of readings\n  \
+         for values from ('2020-01-01Z') to ('NEXT-01-01Z');\n",
+        3,
+        "runway",
+    ),
+];
+
+/// A pull request that does much, and nothing wrong.
+const CLEAN: [(&str, &str); 3] = [
+    ("V2__notes", "create index orders_note_idx on orders (note) where note <> '';\n"),
+    (
+        "V3__seen",
+        "alter table orders add column seen boolean not null default false;\n\
+         alter table orders add constraint amount_sane check (amount >= 0) not valid;\n",
+    ),
+    (
+        "V4__readings",
+        "create table readings (at timestamptz not null) partition by range (at);\n\
+         create table readings_all partition of readings\n  \
+         for values from ('2020-01-01Z') to ('2100-01-01Z');\n\
+         alter table orders validate constraint amount_sane;\n",
+    ),
+];
+
+const OUTPUTS: [&str; 7] = ["text", "markdown", "json", "junit", "sarif", "gitlab", "html"];
+
+/// The project on production as it is, with a snapshot; `None` without a server or a `pg_dump`.
+fn project(test: &str) -> Option<(Project, Database)> {
+    let (project, database) = Project::new(test)?;
+    project.profile(PROFILE).migration("V1__shop", SHOP);
+    project.migrate().expect(0, &[]);
+    database.connect().batch_execute(ROWS).unwrap();
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
+    let program = client.to_string_lossy().into_owned();
+    let mut arguments = vec!["snapshot", "take", "prod.json"];
+    if client.exists() {
+        arguments.extend(["--pg-dump", &program]);
+    }
+    let taken = run(&project, &arguments);
+    taken.expect(0, &[]);
+    if taken.stdout.contains("there is no pg_dump") {
+        skipped("a pull request beside a snapshot's schema");
+        return None;
+    }
+    project.profile(format!("{PROFILE}{RULE}"));
+    Some((project, database))
+}
+
+fn run(project: &Project, arguments: &[&str]) -> Said {
+    let mut command = project.command(arguments);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    said(command)
+}
+
+/// `pgtune check` into a file of each format.
+fn check(project: &Project) -> Said {
+    let outputs = OUTPUTS.map(|format| format!("{format}=out.{format}"));
+    let outputs = outputs.iter().flat_map(|output| ["--output", output]);
+    let arguments: Vec<&str> =
+        ["check", "--snapshot", "prod.json"].into_iter().chain(outputs).collect();
+    run(project, &arguments)
+}
+
+fn read(project: &Project, format: &str) -> String {
+    std::fs::read_to_string(project.folder.path().join(format!("out.{format}"))).unwrap()
+}
+
+/// The findings as `V2__weights.sql:3 table-rewrite`, but that of a server of another version.
+fn findings(project: &Project) -> Vec<String> {
+    let json: Value = serde_json::from_str(&read(project, "json")).unwrap();
+    let sections = json["sections"].as_array().unwrap().iter();
+    let findings = sections.filter(|section| section["kind"] == "findings");
+    let findings = findings.flat_map(|section| section["findings"].as_array().unwrap().clone());
+    let shown = findings.filter(|one| one["check"] != "shadow-version").map(|one| {
+        let path = one["place"]["path"].as_str().unwrap_or("nowhere");
+        let file = path.rsplit('/').next().unwrap();
+        format!("{file}:{} {}", one["place"]["line"], one["check"].as_str().unwrap())
+    });
+    let mut shown: Vec<String> = shown.collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn five_planted_faults_are_reported_once_each_at_their_lines() {
+    let Some((project, _database)) = project("pull_request") else { return };
+    let next_year = (Utc::now().year() + 1).to_string();
+    for (name, sql, _, _) in FAULTS {
+        project.migration(name, sql.replace("NEXT", &next_year));
+    }
+    let said = check(&project);
+    said.expect(1, &["would be worse: "]);
+    let expected = FAULTS.map(|(name, _, line, check)| format!("{name}.sql:{line} {check}"));
+    assert_eq!(findings(&project), expected, "{said}");
+    for format in ["text", "markdown", "html", "junit"] {
+        let text = read(&project, format).replace("\\_", "_");
+        for (name, _, line, check) in FAULTS {
+            let place = format!("{name}.sql:{line}");
+            assert!(text.contains(&place), "{format} does not say {place}: {text}");
+            let count = text.matches(check).count();
+            assert!(count >= 1, "{format} does not say {check}: {text}");
+        }
+    }
+    let text = read(&project, "text");
+    for (_, _, _, check) in FAULTS {
+        assert_eq!(text.matches(&format!("[{check}]")).count(), 1, "{text}");
+    }
+    assert!(text.contains("by amount") && text.contains("amounts"), "{text}");
+    let sarif: Value = serde_json::from_str(&read(&project, "sarif")).unwrap();
+    let mut results: Vec<String> = sarif["runs"][0]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["ruleId"] != "shadow-version")
+        .map(|one| {
+            let place = &one["locations"][0]["physicalLocation"];
+            let path = place["artifactLocation"]["uri"].as_str().unwrap();
+            let file = path.rsplit('/').next().unwrap();
+            format!("{file}:{} {}", place["region"]["startLine"], one["ruleId"].as_str().unwrap())
+        })
+        .collect();
+    results.sort();
+    assert_eq!(results, expected);
+    let issues: Vec<Value> = serde_json::from_str(&read(&project, "gitlab")).unwrap();
+    for (_, _, line, check) in FAULTS {
+        let of_check: Vec<&Value> =
+            issues.iter().filter(|one| one["check_name"] == check).collect();
+        assert_eq!(of_check.len(), 1, "{check}: {issues:?}");
+        assert_eq!(of_check[0]["location"]["lines"]["begin"], line);
+    }
+}
+
+#[test]
+fn a_clean_pull_request_has_no_finding() {
+    let Some((project, _database)) = project("clean_request") else { return };
+    for (name, sql) in CLEAN {
+        project.migration(name, sql);
+    }
+    let said = check(&project);
+    assert_eq!(findings(&project), Vec::<String>::new(), "{said}");
+    said.expect(0, &[]);
+    let sarif: Value = serde_json::from_str(&read(&project, "sarif")).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert!(results.iter().all(|one| one["ruleId"] == "shadow-version"), "{results:?}");
+}
