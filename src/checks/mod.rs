@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod blame;
+pub mod drift;
 pub mod lint;
 pub mod measured;
 pub mod plans;

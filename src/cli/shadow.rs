@@ -86,15 +86,20 @@ impl<'a> Shadow<'a> {
         Ok(Shadow { server, snapshot, profile, stopped, findings })
     }
 
-    /// Makes a database with the snapshot's schema; `applied` makes it where the snapshot has none.
-    pub fn create(&mut self, name: &str, applied: &[Migration]) -> Result<Database> {
+    /// Makes a database with nothing in it.
+    pub fn create_empty(&mut self, name: &str) -> Result<Database> {
         let ident = Ident::new(name).map_err(Error::usage)?;
         let mut maintenance = self.maintenance()?;
         let found = server::create_database_like(&mut maintenance, &ident, self.snapshot)?;
-        self.findings.extend(found);
+        self.findings.extend(found.filter(|found| !self.findings.contains(found)));
+        Database::private(&self.server.url(name), &self.profile)
+    }
+
+    /// Makes a database with the snapshot's schema; `applied` makes it where the snapshot has none.
+    pub fn create(&mut self, name: &str, applied: &[Migration]) -> Result<Database> {
+        let database = self.create_empty(name)?;
         let roles = self.profile.queries.iter().map(|query| query.role.as_str());
-        server::create_roles(&mut maintenance, roles)?;
-        let database = Database::private(&self.server.url(name), &self.profile)?;
+        server::create_roles(&mut self.maintenance()?, roles)?;
         match &self.snapshot.ddl {
             Some(ddl) => {
                 let mut session = database.open_runner()?;

@@ -114,6 +114,26 @@ impl NamePattern {
         });
         Ident::new(name.collect::<String>()).ok()
     }
+
+    /// Whether a table has a name that a partition of `table` could have. One whose table's part
+    /// was cut is not known again.
+    pub fn is_one(&self, table: &str, name: &str) -> bool {
+        let mut rest = name;
+        for part in &self.parts {
+            let after = match part {
+                Part::Literal(text) => rest.strip_prefix(text.as_str()),
+                Part::Placeholder(Placeholder::Table) => rest.strip_prefix(table),
+                Part::Placeholder(_) => {
+                    let digits = rest.get(..part.length()).unwrap_or_default();
+                    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+                    (is_number && !digits.is_empty()).then(|| &rest[digits.len()..])
+                }
+            };
+            let Some(after) = after else { return false };
+            rest = after;
+        }
+        rest.is_empty()
+    }
 }
 
 impl Part {

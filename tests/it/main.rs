@@ -17,6 +17,7 @@ mod ci_files;
 mod connect;
 mod crowd;
 mod demo;
+mod drift;
 mod history;
 mod locks;
 mod lookalikes;

@@ -29,6 +29,7 @@ use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
+mod drift;
 mod locks;
 mod runway;
 mod steps;
@@ -67,7 +68,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
 /// What is examined.
 pub struct Examination<'a> {
     profile: &'a Profile,
-    /// The migrations that production has not.
+    snapshot: &'a Snapshot,
+    /// The migrations that production has.
+    applied: &'a [Migration],
+    /// Those that it has not.
     pending: &'a [Migration],
     queries: &'a [Query],
     stopped: &'a AtomicBool,
@@ -111,15 +115,18 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
         Err(error) => return Ok(unfit(context, &pending, linted.findings, &error)),
     };
     let queries = args.queries.queries_if_any(context)?;
-    let (pending, queries) = (&pending, &queries);
-    let examination = Examination { profile, pending, queries, stopped };
-    let (sizes, files) = (Sizes::of(&snapshot), lint::files(pending));
+    let (snapshot, applied, pending, queries) = (&snapshot, &applied, &pending, &queries);
+    let examination = Examination { profile, snapshot, applied, pending, queries, stopped };
+    let (sizes, files) = (Sizes::of(snapshot), lint::files(pending));
     let bytes = |table: &QualifiedName| sizes.bytes(table);
     let measured = measured::findings(&traced, bytes, &files, &profile.check, &linted.findings);
     // Before its tables are as large as production's.
     let (runway, timelines) = runway::look(context, &after, &linted.world)?;
-    let planned = planned(&examination, &mut shadow, &after, &linted.world)?;
+    let before = shadow.copy(ORIGIN, "before")?;
+    let drifted = drift::look(&examination, &mut shadow, [&before, &after])?;
+    let planned = planned(&examination, &mut shadow, [&before, &after], &linted.world)?;
     let mut findings = std::mem::take(&mut shadow.findings);
+    findings.extend(drifted);
     findings.extend(runway);
     findings.extend(planned.findings);
     findings.extend(linted.findings);
@@ -144,11 +151,10 @@ struct Planned {
 fn planned(
     examination: &Examination<'_>,
     shadow: &mut Shadow<'_>,
-    after: &Database,
+    [before, after]: [&Database; 2],
     world: &World,
 ) -> Result<Planned> {
-    let before = shadow.copy(ORIGIN, "before")?;
-    let (mut first, facts) = shadow.imitate(&before)?;
+    let (mut first, facts) = shadow.imitate(before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, after)?;
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let Examination { queries, stopped, profile, .. } = examination;
