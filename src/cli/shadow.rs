@@ -11,7 +11,7 @@ use crate::model::lock_trace::{TracedLock, Work, merged};
 use crate::model::migration::History;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::Millis;
-use crate::pg::foretell::foretold;
+use crate::pg::foretell::{Foretold, foretold};
 use crate::pg::imitate::{imitate, load_schema};
 use crate::pg::lock_trace;
 use crate::pg::server::{self, Server as Facts};
@@ -183,7 +183,7 @@ impl<'a> Shadow<'a> {
 
     /// The snapshot as it will be after the migrations that have changed a database since it was
     /// copied from `before`, which has to plan as the snapshot says.
-    pub fn foretell(&self, before: &mut Session, database: &Database) -> Result<Snapshot> {
+    pub fn foretell(&self, before: &mut Session, database: &Database) -> Result<Foretold> {
         foretold(before, &mut database.open()?, self.snapshot)
     }
 
@@ -195,7 +195,7 @@ impl<'a> Shadow<'a> {
         database: &Database,
     ) -> Result<(Session, Facts)> {
         let foretold = self.foretell(before, database)?;
-        self.imitate_as(database, &foretold)
+        self.imitate_as(database, &foretold.snapshot)
     }
 
     /// Makes the planner see what another snapshot says.

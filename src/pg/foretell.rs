@@ -1,7 +1,7 @@
 //! How large indexes will be that migrations have made on a shadow: what the planner there expects
 //! of their rows, and what a build would make of these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::Row;
 
@@ -27,6 +27,39 @@ struct Index {
     predicate: Option<String>,
     options: Vec<String>,
     definition: String,
+    /// The partitioned table at the top, or the table itself.
+    top_table: QualifiedName,
+    /// The partitioned index at the top, or the index itself.
+    top: QualifiedName,
+}
+
+/// What is foretold of a database.
+pub struct Foretold {
+    /// The snapshot as it will be.
+    pub snapshot: Snapshot,
+    /// The indexes that are new on tables that are not, by name.
+    pub new_indexes: BTreeMap<QualifiedName, NewIndex>,
+    /// The tables that get some, each with its partitions.
+    pub tables: BTreeMap<QualifiedName, TableSizes>,
+}
+
+/// An index that migrations make, with those of all partitions.
+pub struct NewIndex {
+    /// The table at the top.
+    pub table: QualifiedName,
+    /// How large it will be.
+    pub bytes: u64,
+}
+
+/// How large a table with all its partitions is.
+#[derive(Default)]
+pub struct TableSizes {
+    /// The table.
+    pub bytes: u64,
+    /// All of its indexes as they are.
+    pub indexes_before: u64,
+    /// All of its indexes as they will be.
+    pub indexes_after: u64,
 }
 
 /// The snapshot as it will be after migrations: without indexes that are gone, and with those that
@@ -36,24 +69,45 @@ pub fn foretold(
     before: &mut Session,
     after: &mut Session,
     snapshot: &Snapshot,
-) -> Result<Snapshot> {
-    let known: BTreeMap<QualifiedName, String> =
-        indexes(before)?.into_iter().map(|index| (index.name, index.definition)).collect();
+) -> Result<Foretold> {
+    let (old, new) = (indexes(before)?, indexes(after)?);
+    let known: BTreeMap<&QualifiedName, &String> =
+        old.iter().map(|index| (&index.name, &index.definition)).collect();
     let tables: BTreeMap<&QualifiedName, &RelationSize> =
         snapshot.relations.iter().map(|one| (&one.name, one)).collect();
     let mut relations: BTreeMap<QualifiedName, RelationSize> =
         snapshot.relations.iter().map(|one| (one.name.clone(), one.clone())).collect();
-    for index in indexes(after)? {
-        if known.get(&index.name) == Some(&index.definition) {
-            continue;
-        }
-        let size = match tables.get(&index.table) {
-            Some(table) => likely_size(before, &index, table)?,
-            None => continue,
-        };
-        relations.insert(index.name, size);
+    let page = u64::from(snapshot.server.block_size);
+    let mut new_indexes: BTreeMap<QualifiedName, NewIndex> = BTreeMap::new();
+    for index in new.iter().filter(|one| known.get(&one.name) != Some(&&one.definition)) {
+        let Some(table) = tables.get(&index.table) else { continue };
+        let size = likely_size(before, index, table)?;
+        let first = || NewIndex { table: index.top_table.clone(), bytes: 0 };
+        let of_top = new_indexes.entry(index.top.clone()).or_insert_with(first);
+        of_top.bytes += size.file_pages * page;
+        relations.insert(index.name.clone(), size);
     }
-    Ok(Snapshot { relations: relations.into_values().collect(), ..snapshot.clone() })
+    let bytes_before =
+        |name: &QualifiedName| tables.get(name).map_or(0, |one| one.file_pages * page);
+    let bytes = |name: &QualifiedName| relations.get(name).map_or(0, |one| one.file_pages * page);
+    let growing = new_indexes.values().map(|index| &index.table);
+    let sizes = growing.map(|table| {
+        let of_table = |all: &[Index]| -> Vec<(QualifiedName, QualifiedName)> {
+            let own = all.iter().filter(|one| one.top_table == *table);
+            own.map(|one| (one.name.clone(), one.table.clone())).collect()
+        };
+        let after = of_table(&new);
+        let parts: BTreeSet<&QualifiedName> = after.iter().map(|(_, part)| part).collect();
+        let sizes = TableSizes {
+            bytes: parts.into_iter().map(bytes).sum(),
+            indexes_before: of_table(&old).iter().map(|(index, _)| bytes_before(index)).sum(),
+            indexes_after: after.iter().map(|(index, _)| bytes(index)).sum(),
+        };
+        (table.clone(), sizes)
+    });
+    let tables = sizes.collect();
+    let snapshot = Snapshot { relations: relations.into_values().collect(), ..snapshot.clone() };
+    Ok(Foretold { snapshot, new_indexes, tables })
 }
 
 fn indexes(session: &mut Session) -> Result<Vec<Index>> {
@@ -75,6 +129,8 @@ fn index(row: &Row) -> Result<Index> {
         predicate: row.get(10),
         options: row.get(11),
         definition: row.get(12),
+        top_table: name(row, 13)?,
+        top: name(row, 15)?,
     })
 }
 

@@ -184,6 +184,76 @@ fn tables_that_are_read_from_end_to_end_are_measured() {
     assert_eq!(sorted(told), sorted(expected.map(str::to_string).to_vec()));
 }
 
+/// The rows of a table of the report, by its title.
+fn table(project: &Project, title: &str) -> Vec<Value> {
+    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap().iter();
+    let mut tables = sections.filter(|section| section["title"] == title);
+    tables.next().map(|table| table["rows"].as_array().unwrap().clone()).unwrap_or_default()
+}
+
+/// "3.0 MB" in MB.
+fn megabytes(shown: &Value) -> f64 {
+    let (number, unit) = shown.as_str().unwrap().split_once(' ').unwrap();
+    let number: f64 = number.parse().unwrap();
+    if unit == "MB" { number } else { number / 1024.0 }
+}
+
+#[test]
+fn new_indexes_are_counted_into_the_budget_as_large_as_they_will_be() {
+    let schema = "
+        create table events (id bigint primary key, kind text, at timestamptz);
+        create table parts (a int, b text) partition by range (a);
+        create table parts_1 partition of parts for values from (0) to (30000);
+        create table parts_2 partition of parts for values from (30000) to (60001);
+        create index parts_b_idx on parts (b);
+        insert into events select n, md5(n::text), now() from generate_series(1, 60000) as n;
+        insert into parts select n, md5(n::text) from generate_series(1, 60000) as n;
+        analyze";
+    let queries = "[[queries]]\nname = \"q\"\nsql = \"select 1\"\n";
+    // With the new ones all indexes are nearly as large as the table.
+    let budget = |ratio| format!("[check]\nrewrite_mb = 2\nindexes_ratio = {ratio}\n{queries}");
+    let Some((project, database)) = project_with("check_budget", schema, &budget("0.8")) else {
+        return;
+    };
+    let made = "create index events_kind_idx on events (kind, id);\n\n\
+                create index parts_both_idx on parts (b, a);\n";
+    project.migration("V1__indexes", made);
+    assert_eq!(
+        check(&project).1,
+        [
+            "V1__indexes:1 index-budget",
+            "V1__indexes:3 redundant-index",
+            "V1__indexes:3 index-budget"
+        ]
+    );
+    let rows = table(&project, "new indexes");
+    let mut client = database.connect();
+    client.batch_execute(made).unwrap();
+    let tops = ["public.events_kind_idx", "public.parts_both_idx"];
+    assert_eq!(rows.iter().map(|row| row["index"].as_str().unwrap()).collect::<Vec<_>>(), tops);
+    for (row, (of_index, of_all)) in rows.iter().zip([
+        ("events_kind_idx", "pg_indexes_size('events')"),
+        ("parts_both_idx", "pg_indexes_size('parts_1') + pg_indexes_size('parts_2')"),
+    ]) {
+        let sql = format!(
+            "select coalesce(sum(pg_relation_size(relid)), pg_relation_size('{of_index}'))::int8, \
+             ({of_all})::int8 from pg_partition_tree('{of_index}')"
+        );
+        let real = client.query_one(&sql, &[]).unwrap();
+        let near = |shown: &Value, real: i64| {
+            let (shown, real) = (megabytes(shown), real as f64 / 1048576.0);
+            assert!((shown / real - 1.0).abs() < 0.1, "{shown} MB, not {real}: {row}");
+        };
+        near(&row["size"], real.get(0));
+        near(&row["after"], real.get(1));
+        assert!(megabytes(&row["all its indexes"]) < megabytes(&row["after"]));
+    }
+    project.profile(budget("3.0"));
+    assert_eq!(check(&project).1, ["V1__indexes:3 redundant-index"]);
+}
+
 const PLANTED: &str = "\
 create index on events (kind);
 

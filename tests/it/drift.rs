@@ -171,8 +171,8 @@ fn migrations_that_began_on_a_schema_cannot_tell() {
     project.profile("").migration("V2__more", "create table more (id bigint primary key);");
     let told = drift(&project);
     let [only] = told.as_slice() else { panic!("{told:?}") };
-    let begins = "drift-unknown the database: whether it is what the migrations make cannot be told: \
-                  the migrations do not run on an empty database: V1__on_old";
+    let begins = "drift-unknown the database: whether it is what the migrations make cannot be \
+                  told: the migrations do not run on an empty database: V1__on_old";
     assert!(only.starts_with(begins) && only.contains("old"), "{only}");
     run(&project, &["check", "--snapshot", "prod.json"]).expect(0, &[]);
 }

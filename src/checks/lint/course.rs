@@ -116,27 +116,39 @@ impl<'a> Course<'a> {
 
     /// What was found, by place.
     pub fn finish(mut self) -> Linted {
-        for check in CHECKS {
-            let Look::End(look) = check.look else { continue };
-            for found in look(&self.world, self.rules) {
-                self.findings.push(finding(check, found.subject, found.message, found.place));
-            }
-        }
-        // Files keep their order, which need not be that of their names.
-        let mut paths: Vec<String> = Vec::new();
-        let path_of = |finding: &Finding| finding.place.as_ref().map(|place| place.path.clone());
-        for path in self.findings.iter().filter_map(path_of) {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
-        self.findings.sort_by_key(|finding| {
-            let place = finding.place.as_deref();
-            let file = place.and_then(|place| paths.iter().position(|path| *path == place.path));
-            (file, place.map(|place| place.line))
-        });
-        Linted { findings: self.findings, world: self.world }
+        self.findings.extend(at_end(&self.world, self.rules, CHECKS));
+        Linted { findings: by_place(self.findings), world: self.world }
     }
+}
+
+/// What these checks find in the end.
+pub fn at_end(world: &World, rules: &CheckRules, checks: &[&Check]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for check in checks {
+        let Look::End(look) = check.look else { continue };
+        for found in look(world, rules) {
+            findings.push(finding(check, found.subject, found.message, found.place));
+        }
+    }
+    findings
+}
+
+/// The findings in the order of files and lines.
+pub fn by_place(mut findings: Vec<Finding>) -> Vec<Finding> {
+    // Files keep their order, which need not be that of their names.
+    let mut paths: Vec<String> = Vec::new();
+    let path_of = |finding: &Finding| finding.place.as_ref().map(|place| place.path.clone());
+    for path in findings.iter().filter_map(path_of) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    findings.sort_by_key(|finding| {
+        let place = finding.place.as_deref();
+        let file = place.and_then(|place| paths.iter().position(|path| *path == place.path));
+        (file, place.map(|place| place.line))
+    });
+    findings
 }
 
 /// Whether a statement is about the schema; the others may be many, and large.

@@ -24,6 +24,9 @@ pub struct World {
     pub indexes: BTreeMap<QualifiedName, Index>,
     /// Indexes that pending statements drop, with their names and places.
     pub dropped: Vec<(QualifiedName, Index, Place)>,
+    /// How many bytes all indexes of a table and of its partitions will have, where that was
+    /// foretold.
+    pub index_bytes: BTreeMap<QualifiedName, u64>,
 }
 
 /// A table.

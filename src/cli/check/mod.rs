@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
 use crate::model::snapshot::Snapshot;
+use crate::pg::foretell::Foretold;
 use crate::planner::Migration;
 use crate::profile::{Profile, Query};
 use crate::query_plan::captures::{Captures, compare, weigh};
@@ -30,6 +31,7 @@ use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
 mod drift;
+mod indexes;
 mod locks;
 mod runway;
 mod steps;
@@ -125,6 +127,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let before = shadow.copy(ORIGIN, "before")?;
     let drifted = drift::look(&examination, &mut shadow, [&before, &after])?;
     let planned = planned(&examination, &mut shadow, [&before, &after], &linted.world)?;
+    let linted = linted.with_index_bytes(indexes::bytes(&planned.foretold), &profile.check);
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(drifted);
     findings.extend(runway);
@@ -132,7 +135,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     findings.extend(linted.findings);
     findings.extend(measured);
     let report = Report::new("").locks(locks::rows(&traced, &sizes, pending));
-    let mut report = timelines.into_iter().fold(report, Report::timeline);
+    let report = timelines.into_iter().fold(report, Report::timeline);
+    let mut report = indexes::told(report, &planned.foretold);
     report.sections.extend(planned.report.sections);
     Ok(judged(&examination, report, findings, planned.told))
 }
@@ -145,6 +149,8 @@ struct Planned {
     told: Vec<Told>,
     /// The plans for people.
     report: Report,
+    /// How large things will be.
+    foretold: Foretold,
 }
 
 /// Plans before and after, and between where it takes that to know who did it.
@@ -155,7 +161,8 @@ fn planned(
     world: &World,
 ) -> Result<Planned> {
     let (mut first, facts) = shadow.imitate(before)?;
-    let (mut second, _) = shadow.imitate_after(&mut first, after)?;
+    let foretold = shadow.foretell(&mut first, after)?;
+    let (mut second, _) = shadow.imitate_as(after, &foretold.snapshot)?;
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let Examination { queries, stopped, profile, .. } = examination;
     let taken = take_both(sides, queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
@@ -174,7 +181,7 @@ fn planned(
         table.title = "queries".to_string();
     }
     report.sections.extend(queries);
-    Ok(Planned { findings: after.findings, told, report })
+    Ok(Planned { findings: after.findings, told, report, foretold })
 }
 
 /// The answer where the migrations cannot even be run.

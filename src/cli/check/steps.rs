@@ -45,7 +45,7 @@ pub fn between(
         let database = shadow.copy(super::ORIGIN, &format!("after_{middle}"))?;
         shadow.migrate(&database, &pending[..middle])?;
         let foretold = shadow.foretell(before, &database)?;
-        let (mut session, facts) = shadow.imitate_as(&database, &foretold)?;
+        let (mut session, facts) = shadow.imitate_as(&database, &foretold.snapshot)?;
         let side = Side::new(&mut session, &facts);
         let stopped = examination.stopped;
         let captures =

@@ -1,5 +1,6 @@
 -- All indexes with what decides about their size: their definition, the table below, the
--- expressions of their columns, and what they are told to be like.
+-- expressions of their columns, what they are told to be like, and the table and the index at the
+-- top, where they belong to some.
 select n.nspname::text, c.relname::text, c.relkind::text, tn.nspname::text, t.relname::text,
        a.amname::text, i.indisunique, i.indnatts > i.indnkeyatts,
        array(
@@ -8,11 +9,16 @@ select n.nspname::text, c.relname::text, c.relkind::text, tn.nspname::text, t.re
        i.indnkeyatts::int4,
        pg_get_expr(i.indpred, i.indrelid),
        coalesce(c.reloptions, '{}')::text[],
-       pg_get_indexdef(c.oid)
+       pg_get_indexdef(c.oid),
+       rtn.nspname::text, rt.relname::text, rn.nspname::text, r.relname::text
 from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace
 join pg_class t on t.oid = i.indrelid
 join pg_namespace tn on tn.oid = t.relnamespace
 join pg_am a on a.oid = c.relam
+join pg_class rt on rt.oid = coalesce(pg_partition_root(t.oid), t.oid)
+join pg_namespace rtn on rtn.oid = rt.relnamespace
+join pg_class r on r.oid = coalesce(pg_partition_root(c.oid), c.oid)
+join pg_namespace rn on rn.oid = r.relnamespace
 where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
