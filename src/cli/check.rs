@@ -15,6 +15,7 @@ use crate::cli::plan::take::take_both;
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
@@ -92,10 +93,12 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let queries = args.queries.queries_if_any(context)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let [before, after] =
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     let mut findings = std::mem::take(&mut shadow.findings);
+    findings.extend(changed);
     findings.extend(runway);
     findings.extend(after.findings.clone());
     findings.extend(linted);

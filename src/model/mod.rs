@@ -18,6 +18,7 @@ pub mod lock_trace;
 pub mod migration;
 pub mod partition_name;
 pub mod snapshot;
+pub mod substitution;
 pub mod suggest;
 pub mod time_key;
 pub mod traits;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
 use super::migration::History;
+use super::substitution::Substitute;
 
 /// Grows when a program that reads the file would have to change. New keys do not count.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -44,6 +45,10 @@ pub struct Snapshot {
     pub relations: Vec<RelationSize>,
     /// What is known of columns, also of those of indexes on expressions.
     pub columns: Vec<ColumnStatistics>,
+    /// What stands for values of the profile's queries, where those of the column do not stand for
+    /// themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub substitutes: Vec<Substitute>,
     /// What could not be read, and what follows from that.
     pub unread: Vec<Finding>,
 }
@@ -113,6 +118,9 @@ pub struct ColumnStatistics {
     /// Values of rows; `None` where they are withheld.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub values: Option<ColumnSample>,
+    /// Whether other values stand in their place, in the same order.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_substituted: bool,
 }
 
 /// Values of a column that the statistics hold: copies of what is in rows, as text.
@@ -196,6 +204,7 @@ mod tests {
             correlation: None,
             most_common_freqs: Vec::new(),
             values: None,
+            is_substituted: false,
         };
         let snapshot = Snapshot {
             schema_version: SCHEMA_VERSION,
@@ -213,6 +222,7 @@ mod tests {
             history: History::default(),
             relations: vec![relation, never_analyzed],
             columns: vec![column(-1.0), column(7.0), column(5_000.0)],
+            substitutes: Vec::new(),
             unread: Vec::new(),
         };
         let scaled = snapshot.scaled(10.0);

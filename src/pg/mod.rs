@@ -21,4 +21,5 @@ pub mod session;
 pub mod sizes;
 pub mod snapshot;
 pub mod statements;
+pub mod substitution;
 pub mod watch;

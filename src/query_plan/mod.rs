@@ -29,6 +29,7 @@ pub mod values;
 pub mod verdict;
 pub mod workload;
 
+pub use canonical::without_constants;
 pub use lines::{Kept, Line};
 pub use node::{Names, QueryPlan, Size};
 pub use read::read;

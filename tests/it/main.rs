@@ -26,6 +26,7 @@ mod partitions;
 mod plan_trouble;
 mod plans;
 mod project;
+mod redaction;
 mod refinery;
 mod server;
 mod shell;

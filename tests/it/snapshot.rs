@@ -64,7 +64,7 @@ impl Shop {
 }
 
 /// The arguments, with the `pg_dump` that reads servers of all versions where it is there.
-fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+pub fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.postgres/client/bin/pg_dump");
     let client = Path::new(CLIENT).exists().then_some(["--pg-dump", CLIENT]);
     arguments.iter().copied().chain(client.into_iter().flatten()).collect()
@@ -79,7 +79,7 @@ impl Drop for Shop {
 }
 
 /// The rows of the first table.
-fn rows(said: &Said) -> Vec<Value> {
+pub fn rows(said: &Said) -> Vec<Value> {
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap();
     let table = sections.iter().find(|section| section["kind"] == "table").unwrap();

@@ -256,6 +256,7 @@ fn snapshot(ddl: Option<&str>) -> Snapshot {
         history: History::default(),
         relations: relations.iter().map(relation).collect(),
         columns: Vec::new(),
+        substitutes: Vec::new(),
         unread: Vec::new(),
     }
 }

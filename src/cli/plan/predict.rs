@@ -12,6 +12,7 @@ use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::query_plan::captures::{Captures, compare, weigh};
 
@@ -51,11 +52,12 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
-    let queries = args.queries.queries(context)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &args.queries.queries(context)?);
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;
     let mut shadow =
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    shadow.findings.extend(changed);
     let before = shadow.create("before", &applied)?;
     if pending.is_empty() {
         let (mut session, facts) = shadow.imitate(&before)?;

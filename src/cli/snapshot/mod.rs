@@ -7,6 +7,7 @@ use crate::error::Result;
 
 pub mod file;
 mod show;
+pub mod substitutes;
 mod take;
 mod verify;
 

@@ -82,6 +82,9 @@ fn column(one: &ColumnStatistics) -> Vec<String> {
         } else {
             human_count(one.n_distinct as u64)
         },
-        values.join(", "),
+        match one.is_substituted {
+            true => format!("substitutes: {}", values.join(", ")),
+            false => values.join(", "),
+        },
     ]
 }

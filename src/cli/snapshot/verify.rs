@@ -7,7 +7,7 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
-use crate::cli::plan::take::{Side, Terms, take_both};
+use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::Shadow;
 use crate::error::Result;
@@ -15,9 +15,11 @@ use crate::model::units::Millis;
 use crate::pg::server;
 use crate::query_plan::captures::{Captured, Captures, Compared, compare};
 use crate::query_plan::verdict::Mode;
+use crate::query_plan::{Figures, QueryPlan, without_constants};
 use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
+use super::substitutes::as_there;
 
 /// Compare plans of the database with those that a snapshot of it foretells
 #[derive(Debug, clap::Args)]
@@ -45,11 +47,17 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
     let imitated = shadow.create("before", &[])?;
     let (mut session, shadow_facts) = shadow.imitate(&imitated)?;
-    let sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
     let lock_timeout = profile.limits.lock_budget;
     let terms = Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout };
-    let [there, here] = take_both(sides, &queries, &terms, |_, _| interrupt::check(stopped))?;
-    let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();
+    let mut progress = |_, _| interrupt::check(stopped);
+    let there = take(Side::new(&mut real, &facts), &queries, &terms, None, &mut progress)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
+    // Values that were chosen there stand for themselves, unless others stand in their place.
+    let known = (!snapshot.columns.iter().any(|one| one.is_substituted)).then_some(&there);
+    let side = Side::new(&mut session, &shadow_facts);
+    let here = take(side, &queries, &terms, known, &mut progress)?;
+    let findings = shadow.findings.into_iter().chain(changed).chain(here.findings.clone());
+    let findings = findings.collect();
     let compared = compare(&there, &here, &profile.gate);
     context.show(&report(&there, &here, &compared).findings(findings))
 }
@@ -98,7 +106,9 @@ fn fidelity(there: &Captured, here: &Captured) -> Fidelity {
     let Some(there) = there.capture() else { return Fidelity::Unplanned };
     let Some(here) = here.capture() else { return Fidelity::Different };
     let near = |a: f64, b: f64| (a - b).abs() <= 0.005 * a.abs().max(1.0);
-    if there.plan.digest() != here.plan.digest() {
+    // Other values may stand for those of redacted columns.
+    let shape = |plan: &QueryPlan| without_constants(&plan.text(Figures::Without));
+    if shape(&there.plan) != shape(&here.plan) {
         Fidelity::Different
     } else if near(there.plan.cost(), here.plan.cost()) && near(there.plan.rows(), here.plan.rows())
     {
