@@ -15,6 +15,7 @@ use crate::cli::plan::take::take_both;
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::origin::{origin, too_old};
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
@@ -69,7 +70,11 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
-    let linted = lint::found(&profile.check, &snapshot, &applied, &pending);
+    let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
+    linted.extend(too_old(&args.snapshot, &snapshot, profile.check.snapshot_days));
+    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    let on_snapshot =
+        |examined: Examined| Examined { report: examined.report.facts("", origin), ..examined };
     let stopped = interrupt::listen()?;
     let mut shadow =
         Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
@@ -79,7 +84,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
         Ok(locks) => locks,
         Err(error) if error.kind == Kind::Interrupted => return Err(error),
         // What was read of the files is told all the same.
-        Err(error) => return Ok(unfit(context, &pending, linted, &error)),
+        Err(error) => return Ok(on_snapshot(unfit(context, &pending, linted, &error))),
     };
     // Before its tables are as large as production's: a DEFAULT partition is read.
     let rules: Vec<&PartitionRule> = profile.partitions.iter().collect();
@@ -108,7 +113,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
         report.timeline(Timeline { title, ..line })
     });
     let subjects = subjects(&pending, &queries);
-    Ok(judged(context, &pending, (&before, &after), report, findings, subjects))
+    let judged = judged(context, &pending, (&before, &after), report, findings, subjects);
+    Ok(on_snapshot(judged))
 }
 
 /// The answer where the migrations cannot even be run.

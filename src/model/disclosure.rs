@@ -110,8 +110,7 @@ pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::migration::History;
-    use crate::model::snapshot::{ColumnSample, SCHEMA_VERSION, ServerFacts};
+    use crate::model::snapshot::ColumnSample;
 
     fn name(text: &str) -> QualifiedName {
         QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())
@@ -130,25 +129,7 @@ mod tests {
             values: Some(ColumnSample::default()),
             is_substituted: false,
         };
-        Snapshot {
-            schema_version: SCHEMA_VERSION,
-            taken_at: String::new(),
-            server: ServerFacts {
-                version_num: 150_000,
-                database: String::new(),
-                encoding: String::new(),
-                collate: String::new(),
-                ctype: String::new(),
-                block_size: 8192,
-            },
-            settings: BTreeMap::new(),
-            ddl: None,
-            history: History::default(),
-            relations: Vec::new(),
-            columns: columns.iter().map(column).collect(),
-            substitutes: Vec::new(),
-            unread: Vec::new(),
-        }
+        Snapshot { columns: columns.iter().map(column).collect(), ..Snapshot::default() }
     }
 
     #[test]

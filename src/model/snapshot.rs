@@ -26,7 +26,7 @@ fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
 const ENUMERATION_MAX: f32 = 1_000.0;
 
 /// A database as the planner sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The version of this form.
     pub schema_version: u32,
@@ -49,12 +49,15 @@ pub struct Snapshot {
     /// themselves.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub substitutes: Vec<Substitute>,
+    /// How well plans that it foretells have fared, where somebody looked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fidelity: Option<Fidelity>,
     /// What could not be read, and what follows from that.
     pub unread: Vec<Finding>,
 }
 
 /// Where the snapshot comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerFacts {
     /// `server_version_num`.
     pub version_num: u32,
@@ -68,6 +71,19 @@ pub struct ServerFacts {
     pub ctype: String,
     /// Bytes of a page.
     pub block_size: u32,
+}
+
+/// How many plans on a shadow were those of the database itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// When both were compared: RFC 3339, UTC.
+    pub verified_at: String,
+    /// How many plans the database had.
+    pub plans: usize,
+    /// How many of them were the same plan on the shadow.
+    pub same_shape: usize,
+    /// How many of these at the same cost, with the same rows.
+    pub exact: usize,
 }
 
 /// How large a relation is.
@@ -207,23 +223,10 @@ mod tests {
             is_substituted: false,
         };
         let snapshot = Snapshot {
-            schema_version: SCHEMA_VERSION,
-            taken_at: String::new(),
-            server: ServerFacts {
-                version_num: 150_018,
-                database: String::new(),
-                encoding: String::new(),
-                collate: String::new(),
-                ctype: String::new(),
-                block_size: 8_192,
-            },
-            settings: BTreeMap::new(),
-            ddl: None,
-            history: History::default(),
+            server: ServerFacts { version_num: 150_018, ..ServerFacts::default() },
             relations: vec![relation, never_analyzed],
             columns: vec![column(-1.0), column(7.0), column(5_000.0)],
-            substitutes: Vec::new(),
-            unread: Vec::new(),
+            ..Snapshot::default()
         };
         let scaled = snapshot.scaled(10.0);
         let sizes: Vec<(u64, i64, f64)> =

@@ -68,6 +68,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             relations: relations.into_iter().collect::<Result<_>>()?,
             columns,
             substitutes: Vec::new(),
+            fidelity: None,
             unread: unread.into_iter().collect::<Result<_>>()?,
         })
     };

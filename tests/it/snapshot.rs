@@ -93,8 +93,12 @@ fn a_shadow_plans_as_the_database_that_it_imitates() {
         skipped("a snapshot's schema");
         return;
     }
-    let said = shop.run(&["snapshot", "verify", "shop.json.zst", "-f", "queries.sql", "--json"]);
+    let shown = || shop.run(&["snapshot", "show", "shop.json.zst"]);
+    assert!(shown().stdout.contains("fidelity  not measured"), "{}", shown());
+    let verify = ["snapshot", "verify", "shop.json.zst", "-f", "queries.sql", "--json", "--record"];
+    let said = shop.run(&verify);
     said.expect(0, &[]);
+    assert!(shown().stdout.contains("plans had the same shape"), "{}", shown());
     let told = rows(&said);
     assert!(told.len() >= 60, "{said}");
     let count = |wanted: &str| told.iter().filter(|row| row["fidelity"] == wanted).count();
@@ -213,6 +217,21 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
         let text = take(&["--values", "none"]);
         assert!(text.contains("CREATE SERVER other") || text.contains("\"ddl\": null"), "{text}");
         assert!(!text.contains("CREATE USER MAPPING") && !text.contains("hush"), "{text}");
+    }
+    // On which snapshot a check is made, it says, and when that is too old.
+    shop.project.profile(&role);
+    let text = take(&[]);
+    let taken_at: Value = serde_json::from_str::<Value>(&text).unwrap()["taken_at"].clone();
+    let old = text.replace(taken_at.as_str().unwrap(), "2020-02-02T02:02:02Z");
+    std::fs::write(shop.project.folder.path().join("old.json"), old).unwrap();
+    let check = |file| shop.run(&["check", "--snapshot", file]);
+    let (new, old) = (check("s.json"), check("old.json"));
+    for (said, texts) in [
+        (new, ["no findings", "snapshot  s.json: ", ", just now"]),
+        (old, ["1 warning", "[snapshot-old]", "2020-02-02T02:02:02Z, "]),
+    ] {
+        said.expect(0, &[]);
+        assert!(texts.iter().all(|text| said.stdout.contains(text)), "{said}");
     }
     // What is no snapshot is told.
     std::fs::write(shop.project.folder.path().join("odd.json"), "{}").unwrap();

@@ -12,6 +12,7 @@ use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::QueryArgs;
 use crate::cli::shadow::{self, Shadow};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::origin::origin;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::query_plan::captures::{Captures, compare, weigh};
@@ -66,6 +67,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             take(side, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
         save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
+        let report = report.facts("", origin(&args.snapshot, &snapshot, args.scale));
         return context.show(&report);
     }
     let after = shadow.copy("before", "after")?;
@@ -76,17 +78,23 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let [before, after] =
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     save(context, args.save.as_deref(), &after)?;
-    show(context, &before, &after, &shadow)
+    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    show(context, (&before, &after), &shadow, origin)
 }
 
-fn show(context: &Context, before: &Captures, after: &Captures, shadow: &Shadow<'_>) -> Result<()> {
+fn show(
+    context: &Context,
+    (before, after): (&Captures, &Captures),
+    shadow: &Shadow<'_>,
+    origin: Vec<(String, String)>,
+) -> Result<()> {
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
     let workload = weigh(&compared, thresholds);
     let mut report = shown::compared("", &compared);
     report.sections.extend(shown::weighed(&workload).sections);
     let findings = shadow.findings.iter().chain(&after.findings).cloned().collect();
-    context.show(&report.findings(findings))?;
+    context.show(&report.findings(findings).facts("", origin))?;
     match workload.blocks() {
         false => Ok(()),
         true => {

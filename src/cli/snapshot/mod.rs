@@ -6,6 +6,7 @@ use crate::cli::context::Context;
 use crate::error::Result;
 
 pub mod file;
+pub mod origin;
 mod show;
 pub mod substitutes;
 mod take;
