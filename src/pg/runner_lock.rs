@@ -139,6 +139,11 @@ impl RunnerLock {
             .map_err(|failure| failure.explain("the session that holds the runner lock is gone"))
     }
 
+    /// The session that holds the lock: what it runs is over before another gets the lock.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// The server's process of the holding session.
     pub fn pid(&mut self) -> Result<i32> {
         self.session.learn_pid().map_err(|failure| failure.explain("cannot ask for the session"))

@@ -313,6 +313,13 @@ fn a_standby_is_refused() {
     assert!(there.migrate().stdout.contains("nothing to do"));
     there.migration("V2__b", "create table b (x int);");
     there.migrate().expect(3, &["this server is a standby", "target_session_attrs=read-write"]);
+    // Nor does it hold a shadow.
+    let taker = Project::at(&holder.url);
+    taker.migration("V1__a", "create table a (x int);");
+    taker.run(&["snapshot", "take", "s.json"]).expect(0, &[]);
+    let arguments = ["check", "--snapshot", "s.json", "--shadow-url", &url];
+    let far = Project { url: "host=192.0.2.1".to_string(), ..taker };
+    far.run(&arguments).expect(3, &["--shadow-url: the shadow's server is a standby"]);
     // The primary is found among several hosts.
     let (_, primary) = holder.url.split_once('@').unwrap();
     let host = primary.split(':').next().unwrap().replace("%2F", "/");

@@ -28,6 +28,7 @@ mod plans;
 mod project;
 mod refinery;
 mod server;
+mod shadow_url;
 mod shell;
 mod snapshot;
 mod statements;

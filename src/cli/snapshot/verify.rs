@@ -9,7 +9,7 @@ use crate::cli::database::Database;
 use crate::cli::interrupt;
 use crate::cli::plan::take::{Side, Terms, take_both};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::Shadow;
+use crate::cli::shadow::{Shadow, ShadowArgs};
 use crate::error::Result;
 use crate::model::units::Millis;
 use crate::pg::server;
@@ -27,9 +27,8 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     queries: QueryArgs,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
 }
 
 /// Runs the command.
@@ -41,8 +40,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut real = database.open()?;
     let facts = server::look(&mut real, &database.history_table)?;
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
+    shadow.refuse_server_of(&mut real)?;
     let imitated = shadow.create("before", &[])?;
     let (mut session, shadow_facts) = shadow.imitate(&imitated)?;
     let sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
