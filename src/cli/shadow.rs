@@ -93,7 +93,7 @@ impl Drop for Home {
         if let Home::Borrowed(server, ui) = self
             && let Err(error) = server.clear()
         {
-            ui.warn(&error.message);
+            ui.warn(&format!("left for the next run on that server: {}", error.message));
         }
     }
 }
