@@ -62,6 +62,8 @@ impl Borrowed {
         }
         let mut lock = runner_lock::acquire(session, terms.wait, terms.tell, terms.stop)
             .map_err(|error| waited(error, terms.wait))?;
+        let pid = Session::new(connect(&target, PURPOSE)?, "")?.learn_pid();
+        lock.refuse_pooler(pid.map_err(|failure| failure.explain("cannot open another session"))?)?;
         borrowed::sweep(lock.session())?;
         borrowed::refuse_without_tools(lock.session())?;
         let random: String = (0..16).map(|_| fastrand::digit(16)).collect();

@@ -444,6 +444,13 @@ fn a_transaction_pooler_is_refused_and_a_session_pooler_is_not() {
         let ran = project.migrate();
         assert_eq!(ran.code, code, "{mode}: {ran}");
         if mode == "transaction" {
+            // Neither may a shadow be made there, whose lock would be anybody's.
+            let taken = ["snapshot", "take", "s.json", "--url", &database.url];
+            let shadow = Project::at("");
+            shadow.run(&taken).expect(0, &[]);
+            let check = ["check", "--snapshot", "s.json", "--shadow-shared", "--shadow-url"];
+            let check = shadow.run(&[&check[..], &[&project.url]].concat());
+            check.expect(3, &["goes through a transaction pooler"]);
             ran.expect(3, &["goes through a transaction pooler", "connect to the server itself"]);
             let sql = "select to_regclass('a') is null
                 and to_regclass('refinery_schema_history') is null";
