@@ -1,6 +1,6 @@
 //! What every command shares: the global flags, and what they come to.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::ValueHint;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -126,7 +126,8 @@ impl Context {
 
     /// Where the migration files are.
     pub fn migrations_folder(&self) -> PathBuf {
-        self.profile_folder.join(&self.profile().migrations.folder)
+        let folder = self.profile_folder.join(&self.profile().migrations.folder);
+        without_parents(&folder).unwrap_or(folder)
     }
 
     /// Prints a runbook: as `shown` for people, itself for machines.
@@ -141,6 +142,15 @@ impl Context {
     pub fn show(&self, report: &Report) -> Result<()> {
         self.ui.show(report)
     }
+}
+
+/// A folder without `..` in its path, where it is below the current one: what is shown, and what CI
+/// systems know files by.
+fn without_parents(folder: &Path) -> Option<PathBuf> {
+    folder.components().find(|part| *part == Component::ParentDir)?;
+    let here = Path::new(".").canonicalize().ok()?;
+    let folder = folder.canonicalize().ok()?.strip_prefix(here).ok()?.to_path_buf();
+    (folder != Path::new("")).then_some(folder)
 }
 
 /// The profile's name to show, and its text.

@@ -18,6 +18,8 @@ pub struct CheckRules {
     pub indexes_max: usize,
     /// How many times as large as a table its indexes may be together.
     pub indexes_ratio: f64,
+    /// After how many days a snapshot is too old to be relied on; 0 means never.
+    pub snapshot_days: u64,
     /// What is allowed although a check finds it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Allow>,
@@ -30,6 +32,7 @@ impl Default for CheckRules {
             scan_mb: 512,
             indexes_max: 12,
             indexes_ratio: 3.0,
+            snapshot_days: 30,
             allow: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ident::{Ident, QualifiedName};
-use super::snapshot::Snapshot;
+use super::snapshot::{ColumnStatistics, Snapshot};
 
 /// A column of a table.
 pub type Column = (QualifiedName, Ident);
@@ -35,7 +35,7 @@ pub struct Disclosure<'a> {
     pub used: &'a BTreeSet<Column>,
     /// Indexes on expressions, with the table and the text of what they index.
     pub expressions: &'a BTreeMap<QualifiedName, (QualifiedName, String)>,
-    /// Columns with any of these in their name are never disclosed.
+    /// Columns with any of these in their name are never disclosed: other values stand for theirs.
     pub redact: &'a [&'a str],
 }
 
@@ -56,24 +56,52 @@ pub const REDACTED: [&str; 13] = [
     "ip_addr",
 ];
 
-/// Takes out of a snapshot what may not be disclosed. What is left of a column are shares and
-/// counts: NULLs, widths, distinct values, correlation, how frequent the most common values are.
-pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
-    // A column of a partition is the same as that of the whole table, by its name.
-    let used: BTreeSet<&str> = disclosure.used.iter().map(|(_, column)| column.as_str()).collect();
-    let tables: BTreeSet<&QualifiedName> = disclosure.used.iter().map(|(table, _)| table).collect();
-    for column in &mut snapshot.columns {
-        let expression = disclosure.expressions.get(&column.relation);
+/// What becomes of a column's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// They are needed and may be told.
+    Disclosed,
+    /// They are needed; others stand in their place, or none.
+    Substituted,
+    /// Nobody needs them.
+    Withheld,
+}
+
+impl Disclosure<'_> {
+    /// What becomes of this column's values.
+    pub fn treatment(&self, column: &ColumnStatistics) -> Treatment {
+        let expression = self.expressions.get(&column.relation);
         let text = expression.map_or(column.column.as_str(), |(_, text)| text.as_str());
-        let is_redacted =
-            disclosure.redact.iter().any(|part| text.to_lowercase().contains(&part.to_lowercase()));
-        let is_wanted = match (disclosure.values, expression) {
+        let text = text.to_lowercase();
+        let is_redacted = self.redact.iter().any(|part| text.contains(&part.to_lowercase()));
+        // A column of a partition is the same as that of the whole table, by its name.
+        let is_needed = match (self.values, expression) {
             (Values::None, _) => false,
             (Values::All, _) => true,
-            (Values::Workload, None) => used.contains(column.column.as_str()),
-            (Values::Workload, Some((table, _))) => tables.contains(table),
+            (Values::Workload, None) => {
+                self.used.iter().any(|(_, used)| used.as_str() == column.column.as_str())
+            }
+            (Values::Workload, Some((table, _))) => self.used.iter().any(|(used, _)| used == table),
         };
-        if is_redacted || !is_wanted {
+        match (is_needed, is_redacted) {
+            (true, false) => Treatment::Disclosed,
+            (true, true) => Treatment::Substituted,
+            (false, _) => Treatment::Withheld,
+        }
+    }
+}
+
+/// Takes out of a snapshot what may not be disclosed. What is left of a column are shares and
+/// counts: NULLs, widths, distinct values, correlation, how frequent the most common values are;
+/// and what was put in the place of its values.
+pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
+    for column in &mut snapshot.columns {
+        let stays = match disclosure.treatment(column) {
+            Treatment::Disclosed => true,
+            Treatment::Substituted => column.is_substituted,
+            Treatment::Withheld => false,
+        };
+        if !stays {
             column.values = None;
         }
     }
@@ -82,8 +110,7 @@ pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::migration::History;
-    use crate::model::snapshot::{ColumnSample, ColumnStatistics, SCHEMA_VERSION, ServerFacts};
+    use crate::model::snapshot::ColumnSample;
 
     fn name(text: &str) -> QualifiedName {
         QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())
@@ -100,25 +127,9 @@ mod tests {
             correlation: None,
             most_common_freqs: Vec::new(),
             values: Some(ColumnSample::default()),
+            is_substituted: false,
         };
-        Snapshot {
-            schema_version: SCHEMA_VERSION,
-            taken_at: String::new(),
-            server: ServerFacts {
-                version_num: 150_000,
-                database: String::new(),
-                encoding: String::new(),
-                collate: String::new(),
-                ctype: String::new(),
-                block_size: 8192,
-            },
-            settings: BTreeMap::new(),
-            ddl: None,
-            history: History::default(),
-            relations: Vec::new(),
-            columns: columns.iter().map(column).collect(),
-            unread: Vec::new(),
-        }
+        Snapshot { columns: columns.iter().map(column).collect(), ..Snapshot::default() }
     }
 
     #[test]

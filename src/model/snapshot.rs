@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
 use super::migration::History;
+use super::substitution::Substitute;
 
 /// Grows when a program that reads the file would have to change. New keys do not count.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -25,7 +26,7 @@ fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
 const ENUMERATION_MAX: f32 = 1_000.0;
 
 /// A database as the planner sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The version of this form.
     pub schema_version: u32,
@@ -44,12 +45,19 @@ pub struct Snapshot {
     pub relations: Vec<RelationSize>,
     /// What is known of columns, also of those of indexes on expressions.
     pub columns: Vec<ColumnStatistics>,
+    /// What stands for values of the profile's queries, where those of the column do not stand for
+    /// themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub substitutes: Vec<Substitute>,
+    /// How well plans that it foretells have fared, where somebody looked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fidelity: Option<Fidelity>,
     /// What could not be read, and what follows from that.
     pub unread: Vec<Finding>,
 }
 
 /// Where the snapshot comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerFacts {
     /// `server_version_num`.
     pub version_num: u32,
@@ -63,6 +71,19 @@ pub struct ServerFacts {
     pub ctype: String,
     /// Bytes of a page.
     pub block_size: u32,
+}
+
+/// How many plans on a shadow were those of the database itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// When both were compared: RFC 3339, UTC.
+    pub verified_at: String,
+    /// How many plans the database had.
+    pub plans: usize,
+    /// How many of them were the same plan on the shadow.
+    pub same_shape: usize,
+    /// How many of these at the same cost, with the same rows.
+    pub exact: usize,
 }
 
 /// How large a relation is.
@@ -113,6 +134,9 @@ pub struct ColumnStatistics {
     /// Values of rows; `None` where they are withheld.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub values: Option<ColumnSample>,
+    /// Whether other values stand in their place, in the same order.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_substituted: bool,
 }
 
 /// Values of a column that the statistics hold: copies of what is in rows, as text.
@@ -196,24 +220,13 @@ mod tests {
             correlation: None,
             most_common_freqs: Vec::new(),
             values: None,
+            is_substituted: false,
         };
         let snapshot = Snapshot {
-            schema_version: SCHEMA_VERSION,
-            taken_at: String::new(),
-            server: ServerFacts {
-                version_num: 150_018,
-                database: String::new(),
-                encoding: String::new(),
-                collate: String::new(),
-                ctype: String::new(),
-                block_size: 8_192,
-            },
-            settings: BTreeMap::new(),
-            ddl: None,
-            history: History::default(),
+            server: ServerFacts { version_num: 150_018, ..ServerFacts::default() },
             relations: vec![relation, never_analyzed],
             columns: vec![column(-1.0), column(7.0), column(5_000.0)],
-            unread: Vec::new(),
+            ..Snapshot::default()
         };
         let scaled = snapshot.scaled(10.0);
         let sizes: Vec<(u64, i64, f64)> =

@@ -1,6 +1,8 @@
 //! PostgreSQL itself: the only place that holds a connection.
 
 pub mod archive;
+pub mod borrowed;
+pub mod btree_pages;
 pub mod catalog;
 pub mod column_values;
 pub mod connect;
@@ -22,4 +24,5 @@ pub mod sizes;
 pub mod snapshot;
 pub mod statements;
 pub mod structure;
+pub mod substitution;
 pub mod watch;

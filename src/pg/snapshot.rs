@@ -67,6 +67,8 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             history,
             relations: relations.into_iter().collect::<Result<_>>()?,
             columns,
+            substitutes: Vec::new(),
+            fidelity: None,
             unread: unread.into_iter().collect::<Result<_>>()?,
         })
     };
@@ -165,6 +167,7 @@ fn column(row: &Row) -> Result<ColumnStatistics> {
             most_common_elem_freqs: row.get(12),
             elem_count_histogram: row.get(13),
         }),
+        is_substituted: false,
     })
 }
 

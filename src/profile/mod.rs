@@ -150,7 +150,8 @@ pub struct Snapshot {
     /// Of which columns values come into the file.
     pub values: Values,
     /// Columns with any of these in their name keep their values to themselves, whatever `values`
-    /// says. An own list stands instead of this one.
+    /// says: where they are needed, other values stand in their place, in the same order. An own
+    /// list stands instead of this one.
     pub redact: Vec<String>,
 }
 

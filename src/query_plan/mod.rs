@@ -29,6 +29,7 @@ pub mod values;
 pub mod verdict;
 pub mod workload;
 
+pub use canonical::without_constants;
 pub use lines::{Kept, Line};
 pub use node::{Index, Names, Node, QueryPlan, Size};
 pub use read::read;

@@ -1,8 +1,7 @@
-//! A runbook that writes down which locks its statements hold, and which tables they read from end
+//! Writes down which locks the statements of a migration hold, and which tables they read from end
 //! to end: to be run where nobody else is.
 
-use super::Runbook;
-use super::action::{Action, SqlText};
+use super::action::SqlText;
 use crate::model::ident::literal;
 
 /// Where the trace is written. Its schema goes with the database.
@@ -29,35 +28,24 @@ pub fn prepare() -> Vec<String> {
     ]
 }
 
-/// The runbook with a statement behind each of the user's that writes down the locks which its
-/// transaction holds on tables that were there before, and how often these were read from end to
-/// end: what is counted of earlier transactions is written down before the first. `path` tells a
-/// migration's file.
-pub fn traced(mut runbook: Runbook, path: impl Fn(i64) -> String) -> Runbook {
-    for step in runbook.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
-        let Action::RunStatements { statements, record, .. } = &mut step.action else { continue };
-        let path = path(record.migration.version);
-        let first = statements.first().map(before);
-        let both = statements.iter().flat_map(|one| [one.clone(), note(one, &path)]);
-        *statements = first.into_iter().chain(both).collect();
-    }
-    runbook
-}
-
 /// Sequential scans that are counted and not yet sent away, be they of this transaction or of those
 /// before. An empty table counts too; so do the scans of index builds and of checks of constraints.
 const SCANS: &str = "coalesce(pg_stat_get_xact_numscans(e.oid), 0)";
 
-fn before(statement: &SqlText) -> SqlText {
-    let text = format!(
+/// The statement to put in front of the first of a transaction: it writes down what is counted of
+/// those before.
+pub fn begin() -> String {
+    format!(
         "INSERT INTO {TRACE_SCHEMA}.scanned SELECT txid_current(), e.oid, {SCANS} FROM \
          {TRACE_SCHEMA}.existing e WHERE {SCANS} > 0"
-    );
-    SqlText { text, ..statement.clone() }
+    )
 }
 
-fn note(statement: &SqlText, path: &str) -> SqlText {
-    let text = format!(
+/// The statement to put behind one of the user's: it writes down the locks which the transaction
+/// holds on tables that were there before, and how often these were read from end to end. `path` is
+/// the migration's file.
+pub fn note(statement: &SqlText, path: &str) -> String {
+    format!(
         "INSERT INTO {TRACE_SCHEMA}.held (transaction, path, line, relation, mode, file, scans, \
          is_query) SELECT txid_current(), {}, {}, e.oid, l.mode, \
          pg_relation_filenode(e.oid)::int8, {SCANS}, {} FROM pg_locks l JOIN \
@@ -66,8 +54,7 @@ fn note(statement: &SqlText, path: &str) -> SqlText {
         literal(path),
         statement.line,
         is_query(&statement.text)
-    );
-    SqlText { text, ..statement.clone() }
+    )
 }
 
 /// Whether the planner chooses how a statement reads: on a server without rows it tells nothing of

@@ -19,15 +19,16 @@ const NO_AUTOVACUUM: &str = "do $$ declare name text; begin
     end loop; end $$";
 
 /// A loaded shop, whose snapshots an ordinary role takes.
-struct Shop {
-    project: Project,
+pub struct Shop {
+    /// With a profile that names the role, and `queries.sql`.
+    pub project: Project,
     database: Database,
     role: String,
 }
 
 impl Shop {
     /// `None` without a server.
-    fn open(test: &str) -> Option<Shop> {
+    pub fn open(test: &str) -> Option<Shop> {
         let (project, database) = Project::new(test)?;
         let mut client = database.connect();
         let (load, settle) = SCHEMA.rsplit_once("vacuum").unwrap();
@@ -46,7 +47,7 @@ impl Shop {
     }
 
     /// Runs pgtune with the programs of this version.
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.project.command(arguments);
         if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
             command.env("PGTUNE_PG_BIN", folder);
@@ -55,7 +56,7 @@ impl Shop {
     }
 
     /// Takes a snapshot; false without a `pg_dump` that can.
-    fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         let arguments = ["snapshot", "take", "shop.json.zst", "--values", "all", "--json"];
         let said = self.run(&with_pg_dump(&arguments));
         said.expect(0, &[]);
@@ -64,7 +65,7 @@ impl Shop {
 }
 
 /// The arguments, with the `pg_dump` that reads servers of all versions where it is there.
-fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+pub fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.postgres/client/bin/pg_dump");
     let client = Path::new(CLIENT).exists().then_some(["--pg-dump", CLIENT]);
     arguments.iter().copied().chain(client.into_iter().flatten()).collect()
@@ -79,7 +80,7 @@ impl Drop for Shop {
 }
 
 /// The rows of the first table.
-fn rows(said: &Said) -> Vec<Value> {
+pub fn rows(said: &Said) -> Vec<Value> {
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap();
     let table = sections.iter().find(|section| section["kind"] == "table").unwrap();
@@ -93,8 +94,12 @@ fn a_shadow_plans_as_the_database_that_it_imitates() {
         skipped("a snapshot's schema");
         return;
     }
-    let said = shop.run(&["snapshot", "verify", "shop.json.zst", "-f", "queries.sql", "--json"]);
+    let shown = || shop.run(&["snapshot", "show", "shop.json.zst"]);
+    assert!(shown().stdout.contains("fidelity  not measured"), "{}", shown());
+    let verify = ["snapshot", "verify", "shop.json.zst", "-f", "queries.sql", "--json", "--record"];
+    let said = shop.run(&verify);
     said.expect(0, &[]);
+    assert!(shown().stdout.contains("plans had the same shape"), "{}", shown());
     let told = rows(&said);
     assert!(told.len() >= 60, "{said}");
     let count = |wanted: &str| told.iter().filter(|row| row["fidelity"] == wanted).count();
@@ -213,6 +218,21 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
         let text = take(&["--values", "none"]);
         assert!(text.contains("CREATE SERVER other") || text.contains("\"ddl\": null"), "{text}");
         assert!(!text.contains("CREATE USER MAPPING") && !text.contains("hush"), "{text}");
+    }
+    // On which snapshot a check is made, it says, and when that is too old.
+    shop.project.profile(&role);
+    let text = take(&[]);
+    let taken_at: Value = serde_json::from_str::<Value>(&text).unwrap()["taken_at"].clone();
+    let old = text.replace(taken_at.as_str().unwrap(), "2020-02-02T02:02:02Z");
+    std::fs::write(shop.project.folder.path().join("old.json"), old).unwrap();
+    let check = |file| shop.run(&["check", "--snapshot", file]);
+    let (new, old) = (check("s.json"), check("old.json"));
+    for (said, texts) in [
+        (new, ["no findings", "snapshot  s.json: ", ", just now"]),
+        (old, ["1 warning", "[snapshot-old]", "2020-02-02T02:02:02Z, "]),
+    ] {
+        said.expect(0, &[]);
+        assert!(texts.iter().all(|text| said.stdout.contains(text)), "{said}");
     }
     // What is no snapshot is told.
     std::fs::write(shop.project.folder.path().join("odd.json"), "{}").unwrap();

@@ -1,7 +1,7 @@
 //! Test only: the examples of each check, in a database whose sizes are made up. They are also what
 //! `docs/checks.md` shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::table::CHECKS;
 use super::world::World;
@@ -9,8 +9,7 @@ use super::{File, lint};
 use crate::model::check::CheckRules;
 use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName, parse_name};
-use crate::model::migration::History;
-use crate::model::snapshot::{RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot};
+use crate::model::snapshot::{RelationSize, ServerFacts, Snapshot};
 use crate::sql;
 
 /// What the database of the examples holds.
@@ -241,22 +240,10 @@ fn snapshot(ddl: Option<&str>) -> Snapshot {
     let relations =
         [("p", 'p', 0), ("p1", 'r', 100_000), ("p2", 'r', 100_000), ("other", 'r', 100_000)];
     Snapshot {
-        schema_version: SCHEMA_VERSION,
-        taken_at: String::new(),
-        server: ServerFacts {
-            version_num: 150_000,
-            database: String::new(),
-            encoding: String::new(),
-            collate: String::new(),
-            ctype: String::new(),
-            block_size: 8_192,
-        },
-        settings: BTreeMap::new(),
+        server: ServerFacts { version_num: 150_000, block_size: 8_192, ..ServerFacts::default() },
         ddl: ddl.map(str::to_string),
-        history: History::default(),
         relations: relations.iter().map(relation).collect(),
-        columns: Vec::new(),
-        unread: Vec::new(),
+        ..Snapshot::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crate::bench::ingest::IngestOutcome;
 use crate::bench::outcome::Outcome;
 use crate::cli::private::{self, PrivateWorkload};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::units::human_count;
 use crate::profile::Profile;
 use crate::profile::bench::Ingest;
@@ -26,7 +26,9 @@ pub fn run(ui: Ui, workload: Workload, args: &Args, stopped: &AtomicBool) -> Res
     let measured = PrivateWorkload::prepare(ui, (workload, args.rows), &server, stopped)
         .and_then(|mut place| play(&mut place, args, &mut outcome));
     let judged = finish(ui, args, outcome, stopped, measured);
-    if args.keep {
+    // A missed target is to be looked into; what failed is said at once.
+    let has_failed = judged.as_ref().is_err_and(|error| error.kind != Kind::Answer);
+    if args.keep && !has_failed {
         private::keep(ui, workload, &server, stopped);
     }
     judged

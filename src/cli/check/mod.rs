@@ -17,8 +17,10 @@ use crate::cli::outputs::{self, Examined, OutputArgs};
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take_both};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::{self, Shadow};
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::origin::{origin, too_old};
+use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
@@ -55,9 +57,8 @@ pub struct Args {
     scale: f64,
     #[command(flatten)]
     queries: QueryArgs,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
     #[command(flatten)]
     outputs: OutputArgs,
 }
@@ -104,19 +105,23 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
-    let linted = lint::found(&profile.check, &snapshot, &applied, &pending);
+    let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
+    linted.findings.extend(too_old(&args.snapshot, &snapshot, profile.check.snapshot_days));
+    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    let on_snapshot =
+        |examined: Examined| Examined { report: examined.report.facts("", origin), ..examined };
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
     shadow.create(ORIGIN, &applied)?;
     let after = shadow.copy(ORIGIN, "after")?;
     let traced = match shadow.migrate_traced(&after, &pending) {
         Ok(locks) => locks,
         Err(error) if error.kind == Kind::Interrupted => return Err(error),
         // What was read of the files is told all the same.
-        Err(error) => return Ok(unfit(context, &pending, linted.findings, &error)),
+        Err(error) => return Ok(on_snapshot(unfit(context, &pending, linted.findings, &error))),
     };
     let queries = args.queries.queries_if_any(context)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let (snapshot, applied, pending, queries) = (&snapshot, &applied, &pending, &queries);
     let examination = Examination { profile, snapshot, applied, pending, queries, stopped };
     let (sizes, files) = (Sizes::of(snapshot), lint::files(pending));
@@ -130,6 +135,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let linted = linted.with_index_bytes(indexes::bytes(&planned.foretold), &profile.check);
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(drifted);
+    findings.extend(changed);
     findings.extend(runway);
     findings.extend(planned.findings);
     findings.extend(linted.findings);
@@ -138,7 +144,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let report = timelines.into_iter().fold(report, Report::timeline);
     let mut report = indexes::told(report, &planned.foretold);
     report.sections.extend(planned.report.sections);
-    Ok(judged(&examination, report, findings, planned.told))
+    Ok(on_snapshot(judged(&examination, report, findings, planned.told)))
 }
 
 /// What became of plans.
@@ -195,7 +201,8 @@ fn unfit(
     let told = |one: &&Migration| error.message.starts_with(&format!("{},", one.id));
     let migration = pending.iter().find(told).or(pending.first());
     let line = error.message.split(", line ").nth(1).and_then(|rest| rest.split(':').next());
-    let line = line.and_then(|line| line.parse().ok()).unwrap_or(1);
+    // "line 3 or the commit behind it"
+    let line = line.and_then(|line| line.split(' ').next()?.parse().ok()).unwrap_or(1);
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
     let finding = finding.help(error.hints.join("; "));

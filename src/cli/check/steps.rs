@@ -25,7 +25,7 @@ const DATABASES_MAX: usize = 16;
 /// end are not asked for.
 pub fn between(
     examination: &Examination<'_>,
-    shadow: &shadow::Shadow<'_>,
+    shadow: &mut shadow::Shadow<'_>,
     before: &mut Session,
     (first, last): (Captures, Captures),
 ) -> Result<Steps> {

@@ -10,8 +10,10 @@ use crate::cli::interrupt;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::{self, Shadow};
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
+use crate::cli::snapshot::origin::origin;
+use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::query_plan::captures::{Captures, compare, weigh};
 
@@ -42,20 +44,18 @@ pub struct Args {
     /// Write the plans that are foretold into a file, for `plan diff`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     save: Option<PathBuf>,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
-    let profile = context.profile();
-    let queries = args.queries.queries(context)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &args.queries.queries(context)?);
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
+    shadow.findings.extend(changed);
     let before = shadow.create("before", &applied)?;
     if pending.is_empty() {
         let (mut session, facts) = shadow.imitate(&before)?;
@@ -64,6 +64,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             take(side, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
         save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
+        let report = report.facts("", origin(&args.snapshot, &snapshot, args.scale));
         return context.show(&report);
     }
     let after = shadow.copy("before", "after")?;
@@ -74,17 +75,23 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let [before, after] =
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     save(context, args.save.as_deref(), &after)?;
-    show(context, &before, &after, &shadow)
+    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    show(context, (&before, &after), &shadow, origin)
 }
 
-fn show(context: &Context, before: &Captures, after: &Captures, shadow: &Shadow<'_>) -> Result<()> {
+fn show(
+    context: &Context,
+    (before, after): (&Captures, &Captures),
+    shadow: &Shadow<'_>,
+    origin: Vec<(String, String)>,
+) -> Result<()> {
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
     let workload = weigh(&compared, thresholds);
     let mut report = shown::compared("", &compared);
     report.sections.extend(shown::weighed(&workload).sections);
     let findings = shadow.findings.iter().chain(&after.findings).cloned().collect();
-    context.show(&report.findings(findings))?;
+    context.show(&report.findings(findings).facts("", origin))?;
     match workload.blocks() {
         false => Ok(()),
         true => {

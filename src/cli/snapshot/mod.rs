@@ -6,7 +6,9 @@ use crate::cli::context::Context;
 use crate::error::Result;
 
 pub mod file;
+pub mod origin;
 mod show;
+pub mod substitutes;
 mod take;
 mod verify;
 

@@ -1,6 +1,6 @@
 //! `pgtune snapshot show`: what a snapshot file discloses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
@@ -11,6 +11,7 @@ use crate::model::units::{human_bytes, human_count};
 use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
+use super::origin::origin;
 
 /// Show what a snapshot file discloses: all of it that comes from rows
 #[derive(Debug, clap::Args)]
@@ -23,18 +24,11 @@ pub struct Args {
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = file::read(&args.file)?;
-    context.show(&shown(&snapshot))
+    context.show(&shown(&args.file, &snapshot))
 }
 
-fn shown(snapshot: &Snapshot) -> Report {
+fn shown(path: &Path, snapshot: &Snapshot) -> Report {
     let server = &snapshot.server;
-    let title = format!(
-        "{} on PostgreSQL {}.{}, {}",
-        server.database,
-        server.version_num / 10_000,
-        server.version_num % 10_000,
-        snapshot.taken_at
-    );
     let mut sizes =
         Table::new("relations", &["name", "kind", "size", "rows"]).right_aligned(&[2, 3]);
     sizes.rows = snapshot
@@ -52,7 +46,8 @@ fn shown(snapshot: &Snapshot) -> Report {
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();
-    Report::new(&title).table(sizes).table(columns).findings(snapshot.unread.clone())
+    let report = Report::new("").facts("", origin(path, snapshot, 1.0));
+    report.table(sizes).table(columns).findings(snapshot.unread.clone())
 }
 
 fn kind(relkind: char) -> &'static str {
@@ -82,6 +77,9 @@ fn column(one: &ColumnStatistics) -> Vec<String> {
         } else {
             human_count(one.n_distinct as u64)
         },
-        values.join(", "),
+        match one.is_substituted {
+            true => format!("substitutes: {}", values.join(", ")),
+            false => values.join(", "),
+        },
     ]
 }

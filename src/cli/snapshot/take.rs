@@ -12,11 +12,14 @@ use crate::error::Result;
 use crate::model::disclosure::{Column, Disclosure, Values, disclose};
 use crate::model::finding::{Finding, Severity};
 use crate::model::snapshot::Snapshot;
+use crate::model::substitution::{Substitute, sql_digest};
 use crate::model::units::{Millis, human_bytes, human_duration, plural};
 use crate::pg::explain::{self, Asking};
 use crate::pg::session::Session;
+use crate::pg::substitution::{Binding, substitute};
 use crate::pg::{server, snapshot};
-use crate::query_plan::parameters::columns;
+use crate::profile::Query;
+use crate::query_plan::parameters::{Comparison, Use, columns, uses};
 use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
@@ -58,17 +61,17 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let settings = &context.profile().snapshot;
     let mut taken = snapshot::snapshot(&mut session, server.history.clone())?;
     let values = args.values.unwrap_or(settings.values);
-    let used = match values {
-        Values::Workload => used_columns(context, &mut session, &server)?,
-        Values::None | Values::All => BTreeSet::new(),
+    let workload = match values {
+        Values::Workload | Values::All => workload(context, &mut session, &server)?,
+        Values::None => Workload::default(),
     };
     let expressions = snapshot::expressions(&mut session)?;
     let redact: Vec<&str> =
         settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
-    disclose(
-        &mut taken,
-        &Disclosure { values, used: &used, expressions: &expressions, redact: &redact },
-    );
+    let disclosure =
+        Disclosure { values, used: &workload.used, expressions: &expressions, redact: &redact };
+    substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
+    disclose(&mut taken, &disclosure);
     add_schema(context, &database, &mut taken, &args)?;
     let bytes = file::write(&args.file, &taken)?;
     let (relations, columns) = (taken.relations.len(), taken.columns.len());
@@ -113,26 +116,35 @@ fn add_schema(
     Ok(())
 }
 
-/// The columns that the profile's queries filter, join, group or sort by, as their plans say: those
-/// of a partition are those of the whole table.
-fn used_columns(
-    context: &Context,
-    session: &mut Session,
-    server: &server::Server,
-) -> Result<BTreeSet<Column>> {
+/// What the profile's queries tell of columns.
+#[derive(Default)]
+struct Workload {
+    /// Those that they filter, join, group or sort by.
+    used: BTreeSet<Column>,
+    /// The values that they compare with them.
+    bindings: Vec<Binding>,
+}
+
+/// What the plans of the profile's queries say of columns: those of a partition are those of the
+/// whole table.
+fn workload(context: &Context, session: &mut Session, server: &server::Server) -> Result<Workload> {
     let asking = Asking {
         is_generic: true,
         statement_timeout: PLAN_TIMEOUT,
         settings: explain::without_pruning(),
         ..Asking::default()
     };
-    let mut used = BTreeSet::new();
+    let mut workload = Workload::default();
     for query in &context.profile().queries {
         let Ok(looked) = look(&query.sql) else { continue };
         let plan = explain::set_up(session, query, &asking)
             .and_then(|()| explain::generic(session, looked.text, server.version_num));
         match plan {
-            Ok(json) => used.extend(columns(&json)),
+            Ok(json) => {
+                workload.used.extend(columns(&json));
+                let uses = uses(&json);
+                workload.bindings.extend(uses.iter().flat_map(|one| bindings(query, one)));
+            }
             Err(failure) => {
                 context.ui.warn(&format!(
                     "{}: {}; none of its columns count",
@@ -142,7 +154,29 @@ fn used_columns(
         }
     }
     explain::end(session)?;
-    Ok(used)
+    Ok(workload)
+}
+
+/// The values that a query compares with a column, in each of its sets. Of arrays and patterns
+/// there are none: what is in them has no rank.
+fn bindings(query: &Query, one: &Use) -> Vec<Binding> {
+    let is_single = match one.comparison {
+        Comparison::Equal | Comparison::From | Comparison::UpTo => true,
+        Comparison::Any | Comparison::Like => false,
+    };
+    let sets = query.parameters.iter().enumerate().filter(|_| is_single);
+    let bindings = sets.filter_map(|(set, values)| {
+        let place = Substitute {
+            query: query.name.clone(),
+            sql_digest: sql_digest(&query.sql),
+            set,
+            parameter: one.parameter,
+            value: String::new(),
+        };
+        let value = values.get(one.parameter.checked_sub(1)?)?.clone();
+        Some(Binding { column: (one.relation.clone(), one.column.clone()), place, value })
+    });
+    bindings.collect()
 }
 
 /// How long planning a query may take.

@@ -2,22 +2,26 @@
 
 use std::path::PathBuf;
 
+use chrono::{SecondsFormat, Utc};
 use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
-use crate::cli::plan::take::{Side, Terms, take_both};
+use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::Shadow;
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::error::Result;
+use crate::model::snapshot::{Fidelity, Snapshot};
 use crate::model::units::Millis;
 use crate::pg::server;
 use crate::query_plan::captures::{Captured, Captures, Compared, compare};
 use crate::query_plan::verdict::Mode;
+use crate::query_plan::{Figures, QueryPlan, without_constants};
 use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
+use super::substitutes::as_there;
 
 /// Compare plans of the database with those that a snapshot of it foretells
 #[derive(Debug, clap::Args)]
@@ -27,9 +31,11 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     queries: QueryArgs,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    /// Write the figures into the file: reports that come from it tell them
+    #[arg(long)]
+    record: bool,
+    #[command(flatten)]
+    shadow: ShadowArgs,
 }
 
 /// Runs the command.
@@ -41,22 +47,38 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut real = database.open()?;
     let facts = server::look(&mut real, &database.history_table)?;
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
-    let imitated = shadow.create("before", &[])?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
+    shadow.refuse_server_of(&mut real)?;
+    let applied = match snapshot.ddl {
+        Some(_) => Vec::new(),
+        None => shadow::migrations(context, &snapshot.history)?.0,
+    };
+    let imitated = shadow.create("before", &applied)?;
     let (mut session, shadow_facts) = shadow.imitate(&imitated)?;
-    let sides = [Side::new(&mut real, &facts), Side::new(&mut session, &shadow_facts)];
     let lock_timeout = profile.limits.lock_budget;
     let terms = Terms { mode: Mode::Estimate, statement_timeout: Millis(30_000), lock_timeout };
-    let [there, here] = take_both(sides, &queries, &terms, |_, _| interrupt::check(stopped))?;
-    let findings = shadow.findings.into_iter().chain(here.findings.clone()).collect();
+    let mut progress = |_, _| interrupt::check(stopped);
+    let there = take(Side::new(&mut real, &facts), &queries, &terms, None, &mut progress)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
+    // Values that were chosen there stand for themselves, unless others stand in their place.
+    let known = (!snapshot.columns.iter().any(|one| one.is_substituted)).then_some(&there);
+    let side = Side::new(&mut session, &shadow_facts);
+    let here = take(side, &queries, &terms, known, &mut progress)?;
+    let findings = shadow.findings.into_iter().chain(changed).chain(here.findings.clone());
+    let findings = findings.collect();
     let compared = compare(&there, &here, &profile.gate);
-    context.show(&report(&there, &here, &compared).findings(findings))
+    let graded = graded(&there, &here);
+    let fidelity = fidelity(&graded);
+    if args.record {
+        let snapshot = Snapshot { fidelity: Some(fidelity.clone()), ..snapshot };
+        file::write(&args.file, &snapshot)?;
+    }
+    context.show(&report(&graded, &fidelity, &compared).findings(findings))
 }
 
 /// How faithful a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fidelity {
+enum Grade {
     /// The same plan at the same cost, with the same rows.
     Exact,
     /// The same plan.
@@ -67,48 +89,67 @@ enum Fidelity {
     Unplanned,
 }
 
-fn report(there: &Captures, here: &Captures, compared: &[Compared<'_>]) -> Report {
+/// A plan of the database, that of the shadow, and how alike they are.
+type Graded<'a> = (&'a Captured, Option<&'a Captured>, Grade);
+
+fn graded<'a>(there: &'a Captures, here: &'a Captures) -> Vec<Graded<'a>> {
+    let each = there.queries.iter().map(|one| {
+        let other = here.of(one);
+        (one, other, other.map_or(Grade::Different, |other| grade(one, other)))
+    });
+    each.collect()
+}
+
+fn fidelity(graded: &[Graded<'_>]) -> Fidelity {
+    let count =
+        |grades: &[Grade]| graded.iter().filter(|(_, _, grade)| grades.contains(grade)).count();
+    Fidelity {
+        verified_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        plans: count(&[Grade::Exact, Grade::SameShape, Grade::Different]),
+        same_shape: count(&[Grade::Exact, Grade::SameShape]),
+        exact: count(&[Grade::Exact]),
+    }
+}
+
+fn report(graded: &[Graded<'_>], fidelity: &Fidelity, compared: &[Compared<'_>]) -> Report {
     let header = ["query", "fidelity", "cost there", "here", "rows there", "rows here", "why"];
     let mut table = Table::new("", &header).right_aligned(&[2, 3, 4, 5]);
-    let (mut exact, mut same, mut all) = (0, 0, 0);
-    for one in &there.queries {
-        let other = here.of(one);
-        let fidelity = other.map_or(Fidelity::Different, |other| fidelity(one, other));
-        all += usize::from(fidelity != Fidelity::Unplanned);
-        exact += usize::from(fidelity == Fidelity::Exact);
-        same += usize::from(matches!(fidelity, Fidelity::Exact | Fidelity::SameShape));
-        let of_one = compared.iter().find(|pair| std::ptr::eq(pair.before, one));
+    for (one, other, grade) in graded {
+        let of_one = compared.iter().find(|pair| std::ptr::eq(pair.before, *one));
         let reasons = of_one.map(|pair| pair.judgement.reasons.as_slice()).unwrap_or_default();
-        let why = match fidelity {
-            Fidelity::Exact => String::new(),
-            Fidelity::SameShape | Fidelity::Different | Fidelity::Unplanned => {
+        let why = match grade {
+            Grade::Exact => String::new(),
+            Grade::SameShape | Grade::Different | Grade::Unplanned => {
                 reasons.iter().take(REASONS_MAX).cloned().collect::<Vec<_>>().join("; ")
             }
         };
-        table.rows.push([row(one, other, fidelity), vec![why]].concat());
+        table.rows.push([row(one, *other, *grade), vec![why]].concat());
     }
-    let title = format!("{same} of {all} plans have the same shape, {exact} are exact");
+    let Fidelity { plans, same_shape, exact, .. } = fidelity;
+    let title = format!("{same_shape} of {plans} plans have the same shape, {exact} are exact");
     Report::new(&title).table(table)
 }
 
 /// How many reasons of a difference are told.
 const REASONS_MAX: usize = 2;
 
-fn fidelity(there: &Captured, here: &Captured) -> Fidelity {
-    let Some(there) = there.capture() else { return Fidelity::Unplanned };
-    let Some(here) = here.capture() else { return Fidelity::Different };
+fn grade(there: &Captured, here: &Captured) -> Grade {
+    let Some(there) = there.capture() else { return Grade::Unplanned };
+    let Some(here) = here.capture() else { return Grade::Different };
     let near = |a: f64, b: f64| (a - b).abs() <= 0.005 * a.abs().max(1.0);
-    if there.plan.digest() != here.plan.digest() {
-        Fidelity::Different
+    // Other values may stand for those of redacted columns.
+    let shape = |plan: &QueryPlan| without_constants(&plan.text(Figures::Without));
+    if shape(&there.plan) != shape(&here.plan) {
+        Grade::Different
     } else if near(there.plan.cost(), here.plan.cost()) && near(there.plan.rows(), here.plan.rows())
     {
-        Fidelity::Exact
+        Grade::Exact
     } else {
-        Fidelity::SameShape
+        Grade::SameShape
     }
 }
 
-fn row(there: &Captured, here: Option<&Captured>, fidelity: Fidelity) -> Vec<String> {
+fn row(there: &Captured, here: Option<&Captured>, grade: Grade) -> Vec<String> {
     let figures = |one: Option<&Captured>| {
         let plan = one.and_then(Captured::capture).map(|capture| &capture.plan);
         plan.map_or_else(Default::default, |plan| {
@@ -116,11 +157,11 @@ fn row(there: &Captured, here: Option<&Captured>, fidelity: Fidelity) -> Vec<Str
         })
     };
     let ((cost, rows), (cost_here, rows_here)) = (figures(Some(there)), figures(here));
-    let told = match fidelity {
-        Fidelity::Exact => "exact",
-        Fidelity::SameShape => "same shape",
-        Fidelity::Different => "different",
-        Fidelity::Unplanned => "no plan there",
+    let told = match grade {
+        Grade::Exact => "exact",
+        Grade::SameShape => "same shape",
+        Grade::Different => "different",
+        Grade::Unplanned => "no plan there",
     };
     vec![there.label(), told.to_string(), cost, cost_here, rows, rows_here]
 }
