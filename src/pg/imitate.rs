@@ -202,6 +202,9 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     session.run(&copy).map_err(explain)
 }
 
+/// How many files one command gets: each command is a process, and has a limit of its own.
+const FILES_PER_COMMAND: usize = 500;
+
 /// Commands for a shell in the data directory. What is written besides relations is in the
 /// database's own `folder`, which nobody else writes to, and goes with it.
 fn script(
@@ -209,47 +212,42 @@ fn script(
     known: &BTreeMap<&QualifiedName, &RelationSize>,
     folder: &str,
 ) -> Vec<String> {
-    let mut kinds = BTreeSet::new();
-    let (mut trees, mut lengths) = (Vec::new(), Vec::new());
+    let mut trees: BTreeMap<(u32, bool), Vec<String>> = BTreeMap::new();
+    let mut lengths: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for file in files {
         let Some(size) = known.get(&file.name) else { continue };
         let mut pages = size.file_pages;
-        let path = &file.path;
         if let (Some(height), "btree") = (size.tree_height, file.access_method.as_str()) {
             let kind = (height.min(HEIGHT_MAX), file.all_equal_image);
-            kinds.insert(kind);
-            let tree = tree_file(folder, kind);
-            trees.push(format!("dd if={tree} of={path} bs={BLOCK} conv=notrunc 2>/dev/null"));
+            trees.entry(kind).or_default().push(file.path.clone());
             pages = pages.max(u64::from(kind.0) + 2);
         }
-        lengths.extend(truncate(path, pages));
+        for (bytes, name) in lengths_of(&file.path, pages) {
+            lengths.entry(bytes).or_default().push(name);
+        }
     }
-    let written = kinds.iter().map(|kind| {
-        let bytes = BASE64.encode(btree_pages::pages(kind.0, kind.1));
-        format!("echo {bytes} | base64 -d > {}", tree_file(folder, *kind))
-    });
-    let removed = kinds.iter().map(|kind| format!("rm -f {}", tree_file(folder, *kind)));
-    written.chain(trees).chain(removed).chain(lengths).collect()
-}
-
-/// Where the pages of all b-trees of a kind are for a moment.
-fn tree_file(folder: &str, (height, all_equal_image): (u32, bool)) -> String {
-    format!("{folder}/pgtune_tree_{height}_{}", u8::from(all_equal_image))
-}
-
-/// Gives a relation's files a length, one for each gigabyte.
-fn truncate(path: &str, pages: u64) -> Vec<String> {
-    let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
-    let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
     let mut lines = Vec::new();
-    if full > 0 {
-        let names: Vec<String> = (0..full).map(name).collect();
-        lines.push(format!("truncate -s {} {}", SEGMENT_PAGES * BLOCK, names.join(" ")));
+    for (kind, paths) in &trees {
+        let tree = format!("{folder}/pgtune_tree_{}_{}", kind.0, u8::from(kind.1));
+        let bytes = BASE64.encode(btree_pages::pages(kind.0, kind.1));
+        lines.push(format!("echo {bytes} | base64 -d > {tree}"));
+        let each = paths.chunks(FILES_PER_COMMAND);
+        lines.extend(each.map(|some| format!("tee {} < {tree} > /dev/null", some.join(" "))));
+        lines.push(format!("rm -f {tree}"));
     }
-    if rest > 0 {
-        lines.push(format!("truncate -s {} {}", rest * BLOCK, name(full)));
+    for (bytes, names) in &lengths {
+        let each = names.chunks(FILES_PER_COMMAND);
+        lines.extend(each.map(|some| format!("truncate -s {bytes} {}", some.join(" "))));
     }
     lines
+}
+
+/// The files of a relation of so many pages, one for each gigabyte, with their bytes.
+fn lengths_of(path: &str, pages: u64) -> Vec<(u64, String)> {
+    let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
+    let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
+    let whole = (0..full).map(|at| (SEGMENT_PAGES * BLOCK, name(at)));
+    whole.chain((rest > 0).then(|| (rest * BLOCK, name(full)))).collect()
 }
 
 /// What pg_class shall say of a relation.
@@ -357,11 +355,42 @@ mod tests {
 
     #[test]
     fn a_relation_of_gigabytes_has_a_file_for_each() {
-        assert_eq!(truncate("base/1/2", 3), ["truncate -s 24576 base/1/2"]);
-        let lines = truncate("base/1/2", 2 * SEGMENT_PAGES + 1);
-        let whole = "truncate -s 1073741824 base/1/2 base/1/2.1";
-        assert_eq!(lines, [whole, "truncate -s 8192 base/1/2.2"]);
-        assert!(truncate("base/1/2", 0).is_empty());
+        let lengths = |pages| lengths_of("base/1/2", pages);
+        let file = |bytes, name: &str| (bytes, name.to_string());
+        assert_eq!(lengths(3), [file(24_576, "base/1/2")]);
+        let whole = [file(1 << 30, "base/1/2"), file(1 << 30, "base/1/2.1")];
+        assert_eq!(lengths(2 * SEGMENT_PAGES), whole);
+        assert_eq!(lengths(2 * SEGMENT_PAGES + 1)[2..], [file(8_192, "base/1/2.2")]);
+        assert!(lengths(0).is_empty());
+    }
+
+    #[test]
+    fn files_that_are_alike_share_a_command() {
+        let ident = |name: &str| Ident::new(name).unwrap();
+        let relation = |number: usize| RelationSize {
+            name: QualifiedName::new(ident("app"), ident(&format!("i{number}"))),
+            kind: 'i',
+            file_pages: 9,
+            pages: 9,
+            tuples: 1.0,
+            all_visible_pages: 0,
+            access_method: "btree".to_string(),
+            tree_height: Some(1),
+        };
+        let relations: Vec<RelationSize> = (0..FILES_PER_COMMAND + 1).map(relation).collect();
+        let known = relations.iter().map(|one| (&one.name, one)).collect();
+        let file = |(at, one): (usize, &RelationSize)| File {
+            name: one.name.clone(),
+            path: format!("base/1/{at}"),
+            access_method: "btree".to_string(),
+            all_equal_image: true,
+        };
+        let files: Vec<File> = relations.iter().enumerate().map(file).collect();
+        let lines = script(&files, &known, "base/1");
+        let heads: Vec<&str> = lines.iter().map(|one| one.split(' ').next().unwrap()).collect();
+        assert_eq!(heads, ["echo", "tee", "tee", "rm", "truncate", "truncate"]);
+        assert_eq!(lines[2], "tee base/1/500 < base/1/pgtune_tree_1_1 > /dev/null");
+        assert_eq!(lines[5], "truncate -s 73728 base/1/500");
     }
 
     #[test]
