@@ -492,10 +492,13 @@ fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usi
         (Action::DropIndex { index }, StatementKind::DropIndex(drop)) => {
             drop.names.iter().any(|name| name.last() == Some(&index.name))
         }
-        (
-            Action::CreateIndex(_) | Action::AttachIndex { .. },
-            StatementKind::CreateIndex(create),
-        ) => create.table.last() == Some(&table.name),
+        // On a partition it is the same index under another name.
+        (Action::CreateIndex(new), StatementKind::CreateIndex(create)) => {
+            create.table.last() == Some(&table.name) || create.tail == new.tail
+        }
+        (Action::AttachIndex { .. }, StatementKind::CreateIndex(create)) => {
+            create.table.last() == Some(&table.name)
+        }
         (_, _) => false,
     };
     let names = |statement: &&Statement| {

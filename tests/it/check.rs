@@ -250,6 +250,9 @@ fn new_indexes_are_counted_into_the_budget_as_large_as_they_will_be() {
         near(&row["after"], real.get(1));
         assert!(megabytes(&row["all its indexes"]) < megabytes(&row["after"]));
     }
+    let rows = locks(&project);
+    let is_placed = |row: &String| row.contains(".parts") == row.starts_with("V1__indexes:3 ");
+    assert!(rows.len() == 4 && rows.iter().all(is_placed), "each on its tables alone: {rows:?}");
     project.profile(budget("3.0"));
     assert_eq!(check(&project).1, ["V1__indexes:3 redundant-index"]);
 }

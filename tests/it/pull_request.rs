@@ -213,6 +213,19 @@ fn five_planted_faults_are_reported_once_each_at_their_lines() {
         assert_eq!(text.matches(&format!("[{check}]")).count(), 1, "{text}");
     }
     assert!(text.contains("by amount") && text.contains("amounts"), "{text}");
+    let json: Value = serde_json::from_str(&read(&project, "json")).unwrap();
+    let mut sections = json["sections"].as_array().unwrap().iter();
+    let table = sections.find(|section| section["title"] == "plans by migration").unwrap();
+    let changed = table["rows"].as_array().unwrap().iter();
+    let changed: Vec<[&str; 3]> = changed
+        .map(|row| ["migration", "query", "verdict"].map(|key| row[key].as_str().unwrap()))
+        .collect();
+    let expected_changes = [
+        ["V4__newest", "newest orders", "changed"],
+        ["V5__tidy", "by amount", "regressed"],
+        ["V5__tidy", "amounts", "regressed"],
+    ];
+    assert_eq!(changed, expected_changes);
     let sarif: Value = serde_json::from_str(&read(&project, "sarif")).unwrap();
     let mut results: Vec<String> = sarif["runs"][0]["results"]
         .as_array()

@@ -21,7 +21,9 @@ pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> V
         let short: String = words.chars().take(STATEMENT_MAX).collect();
         Some(if is_long { format!("{}…", short.trim_end()) } else { short })
     };
-    let stopping = locks.iter().filter(|one| one.mode >= LockMode::ShareUpdateExclusive);
+    // Nobody waits for what is new, or for an index alone.
+    let stops = |one: &&TracedLock| one.mode >= LockMode::ShareUpdateExclusive;
+    let stopping = locks.iter().filter(stops).filter(|one| sizes.has(&one.table));
     stopping
         .map(|one| {
             let bytes = sizes.bytes(&one.table);

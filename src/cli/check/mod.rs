@@ -80,7 +80,7 @@ pub struct Examination<'a> {
     stopped: &'a AtomicBool,
 }
 
-/// How large tables are in production.
+/// How large the tables of production are.
 pub struct Sizes<'a> {
     block_bytes: u64,
     pages: BTreeMap<&'a QualifiedName, u64>,
@@ -88,8 +88,14 @@ pub struct Sizes<'a> {
 
 impl<'a> Sizes<'a> {
     fn of(snapshot: &'a Snapshot) -> Sizes<'a> {
-        let pages = snapshot.relations.iter().map(|one| (&one.name, one.file_pages)).collect();
+        let tables = snapshot.relations.iter().filter(|one| !matches!(one.kind, 'i' | 'I'));
+        let pages = tables.map(|one| (&one.name, one.file_pages)).collect();
         Sizes { block_bytes: u64::from(snapshot.server.block_size), pages }
+    }
+
+    /// Whether a table is there.
+    fn has(&self, table: &QualifiedName) -> bool {
+        self.pages.contains_key(table)
     }
 
     /// The bytes of a table's own file; 0 where it is not there.
