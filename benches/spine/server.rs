@@ -19,6 +19,8 @@ pub struct PrivateServer {
     url: String,
     /// Its version: "15.13 (Debian 15.13-0+deb12u1)".
     pub version: String,
+    /// The folder of its programs.
+    pub bin: PathBuf,
     /// PostgreSQL's own client, in C: what pgtune is measured against.
     pub psql: PathBuf,
 }
@@ -44,9 +46,10 @@ impl PrivateServer {
         };
         let text = |key: &str| told[key].as_str().unwrap().to_string();
         // Debian's /usr/bin/psql is a script that looks for the program, and slow.
-        let psql = Path::new(&text("bin_dir")).join("psql");
+        let bin = PathBuf::from(text("bin_dir"));
+        let psql = bin.join("psql");
         let psql = if psql.is_file() { psql } else { PathBuf::from("psql") };
-        Some(PrivateServer { holder, url: text("url"), version: text("version"), psql })
+        Some(PrivateServer { holder, url: text("url"), version: text("version"), bin, psql })
     }
 
     /// How to connect to a database.

@@ -19,6 +19,7 @@ mod crowd;
 mod demo;
 mod drift;
 mod history;
+mod huge;
 mod locks;
 mod lookalikes;
 mod oracle;
