@@ -172,14 +172,14 @@ impl<'a> Shadow<'a> {
     }
 
     /// Makes the planner see what the snapshot says, and opens a session that plans as there.
-    pub fn imitate(&self, database: &Database) -> Result<(Session, Facts)> {
+    pub fn imitate(&mut self, database: &Database) -> Result<(Session, Facts)> {
         self.imitate_as(database, self.snapshot)
     }
 
     /// The same of a database that migrations have changed since it was copied from `before`, which
     /// has to plan as the snapshot says.
     pub fn imitate_after(
-        &self,
+        &mut self,
         before: &mut Session,
         database: &Database,
     ) -> Result<(Session, Facts)> {
@@ -187,9 +187,13 @@ impl<'a> Shadow<'a> {
         self.imitate_as(database, &foretold)
     }
 
-    fn imitate_as(&self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
+    fn imitate_as(&mut self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
         let mut session = database.open_runner()?;
-        imitate(&mut session, snapshot)?;
+        for finding in imitate(&mut session, snapshot)? {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
         for (name, value) in &self.snapshot.settings {
             server::set_for_database(&mut session, name, value)?;
         }

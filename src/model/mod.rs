@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod check;
 pub mod default_rows;
 pub mod disclosure;
+pub mod extended_statistics;
 pub mod finding;
 pub mod foreign;
 pub mod gate;

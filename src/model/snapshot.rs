@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::extended_statistics::ExtendedStatistics;
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
 use super::migration::History;
@@ -23,7 +24,7 @@ fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
 }
 
 /// Columns of at most so many values are taken for enumerations: more rows bring no new ones.
-const ENUMERATION_MAX: f32 = 1_000.0;
+const ENUMERATION_MAX: f64 = 1_000.0;
 
 /// A database as the planner sees it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct Snapshot {
     pub relations: Vec<RelationSize>,
     /// What is known of columns, also of those of indexes on expressions.
     pub columns: Vec<ColumnStatistics>,
+    /// What is known of several columns together, and of expressions.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub extended: Vec<ExtendedStatistics>,
     /// What stands for values of the profile's queries, where those of the column do not stand for
     /// themselves.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -181,14 +185,28 @@ impl Snapshot {
             tree_height: None,
             ..one.clone()
         });
-        let columns = self.columns.iter().map(|one| {
-            // Above a tenth of the rows ANALYZE tells a share, which stays.
-            let grows = one.n_distinct > ENUMERATION_MAX;
-            let n_distinct = if grows { one.n_distinct * factor as f32 } else { one.n_distinct };
-            ColumnStatistics { n_distinct, ..one.clone() }
-        });
-        let (relations, columns) = (relations.collect(), columns.collect());
-        Snapshot { relations, columns, ..self.clone() }
+        let columns = self.columns.iter().map(|one| one.scaled(factor));
+        let extended = self.extended.iter().map(|one| one.scaled(factor));
+        Snapshot {
+            relations: relations.collect(),
+            columns: columns.collect(),
+            extended: extended.collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// So many times the distinct values, unless they are so few that more rows bring no new ones.
+pub fn scaled_count(count: f64, factor: f64) -> f64 {
+    if count > ENUMERATION_MAX { count * factor } else { count }
+}
+
+impl ColumnStatistics {
+    /// The column of a table with so many times the rows. Above a tenth of the rows ANALYZE tells a
+    /// share, which stays.
+    pub fn scaled(&self, factor: f64) -> ColumnStatistics {
+        let n_distinct = scaled_count(f64::from(self.n_distinct), factor) as f32;
+        ColumnStatistics { n_distinct, ..self.clone() }
     }
 }
 

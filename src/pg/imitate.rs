@@ -24,6 +24,8 @@ use crate::model::tree::{Key, btree_height};
 use crate::sql::split::split;
 use crate::sql::without_psql;
 
+mod extended;
+
 /// Bytes of a page; a server with others is refused.
 const BLOCK: u64 = 8_192;
 /// Pages of a segment, a file of 1 GB.
@@ -78,8 +80,8 @@ fn run_with_roles(session: &mut Session, sql: &str) -> std::result::Result<(), F
 }
 
 /// Makes the planner see what the snapshot says. The tables must be empty, and nothing may have
-/// been planned since the last call but one that made other sizes.
-pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
+/// been planned since the last call but one that made other sizes. What cannot be imitated is told.
+pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding>> {
     let explain = |failure: Failure| failure.explain("cannot prepare the shadow");
     if u64::from(snapshot.server.block_size) != BLOCK {
         let size = snapshot.server.block_size;
@@ -92,7 +94,8 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
     let relations = with_heights(session, snapshot)?;
     extend_files(session, &relations)?;
     write_sizes(session, &relations).map_err(explain)?;
-    write_statistics(session, &snapshot.columns).map_err(explain)
+    write_statistics(session, &snapshot.columns).map_err(explain)?;
+    extended::write_extended(session, &snapshot.extended).map_err(explain)
 }
 
 /// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
@@ -312,6 +315,14 @@ fn write_statistics(
     columns: &[ColumnStatistics],
 ) -> std::result::Result<(), Failure> {
     session.run("DELETE FROM pg_statistic WHERE starelid >= 16384")?;
+    insert_statistics(session, columns)
+}
+
+/// Writes statistics of columns that have none yet.
+fn insert_statistics(
+    session: &mut Session,
+    columns: &[ColumnStatistics],
+) -> std::result::Result<(), Failure> {
     let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
     let json = serde_json::to_string(&rows).unwrap_or_default();
     session.query(include_str!("sql/imitate_statistics.sql"), &[(&json, Type::TEXT)]).map(drop)
@@ -374,10 +385,14 @@ fn text_array(values: &[String]) -> String {
     let mut text = "{".to_string();
     for (at, value) in values.iter().enumerate() {
         let separator = if at == 0 { "" } else { "," };
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-        let _ = write!(text, "{separator}\"{escaped}\"");
+        let _ = write!(text, "{separator}\"{}\"", escaped(value));
     }
     text + "}"
+}
+
+/// What stands between double quotes in an array or a composite value.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]

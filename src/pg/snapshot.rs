@@ -17,8 +17,15 @@ use crate::model::snapshot::{
     ColumnSample, ColumnStatistics, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
 };
 
+mod extended;
+
 /// Longest wait for somebody's ACCESS EXCLUSIVE lock while sizes are read.
 const LOCK_TIMEOUT: &str = "10s";
+
+/// Values and expressions are written as any server reads them, whatever its settings.
+const PLAIN_TEXTS: &str = "SET LOCAL search_path = ''; SET LOCAL DateStyle = 'ISO'; SET LOCAL \
+    IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL extra_float_digits = 1";
 
 /// Reads all but the statements that make the schema. One read-only transaction; no lock beyond
 /// ACCESS SHARE.
@@ -27,7 +34,9 @@ const LOCK_TIMEOUT: &str = "10s";
 pub fn snapshot(session: &mut Session, history: History) -> Result<Snapshot> {
     let explain = |failure: Failure| failure.explain("cannot read what the planner knows");
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    session.run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).map_err(explain)?;
+    session
+        .run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {PLAIN_TEXTS}"))
+        .map_err(explain)?;
     let read = read(session, history);
     session.roll_back();
     read.map_err(explain)?
@@ -53,6 +62,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
     };
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
     let mut columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], column)?;
+    let extended = extended::extended(session)?;
     let unread = session.each(include_str!("sql/snapshot_unread.sql"), &[], unread)?;
     let ends = ends(session)?;
     let together = || {
@@ -67,6 +77,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             history,
             relations: relations.into_iter().collect::<Result<_>>()?,
             columns,
+            extended: extended?,
             substitutes: Vec::new(),
             fidelity: None,
             unread: unread.into_iter().collect::<Result<_>>()?,
@@ -174,6 +185,10 @@ fn column(row: &Row) -> Result<ColumnStatistics> {
 fn unread(row: &Row) -> Result<Finding> {
     let (has_policies, kind): (bool, &str) = (row.get(2), row.get(3));
     let (message, help) = match (has_policies, kind) {
+        (false, "e") => (
+            "extended statistics are shown to the table's owner only",
+            "take the snapshot as the owner, or as a member of it",
+        ),
         (_, "i") => ("the statistics of its expression are shown to its owner only", ""),
         (true, _) => (
             "row-level security hides its statistics",

@@ -37,7 +37,9 @@ impl Shop {
         let role = format!("{test}_{}", std::process::id());
         client
             .batch_execute(&format!(
-                "create role {role}; grant pg_read_all_data, pg_write_all_data to {role}"
+                "create role {role}; grant pg_read_all_data, pg_write_all_data to {role};
+                 grant all on schema public to {role};
+                 alter table places owner to {role}; alter table orders owner to {role}"
             ))
             .unwrap();
         project.profile(format!("[database]\nrole = \"{role}\"\n[snapshot]\nredact = []\n"));
@@ -59,6 +61,10 @@ impl Shop {
         let arguments = ["snapshot", "take", "shop.json.zst", "--values", "all", "--json"];
         let said = self.run(&with_pg_dump(&arguments));
         said.expect(0, &[]);
+        // The role owns neither the partition nor the table of that index.
+        for unread in ["public.orders_status_channel", "public.customers_email"] {
+            assert!(said.stdout.contains(unread), "{said}");
+        }
         !said.stdout.contains("there is no pg_dump")
     }
 }
@@ -73,7 +79,9 @@ pub fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 impl Drop for Shop {
     fn drop(&mut self) {
         let role = &self.role;
-        let sql = format!("drop owned by {role}; drop role {role}");
+        let sql = format!(
+            "reassign owned by {role} to current_user; drop owned by {role}; drop role {role}"
+        );
         self.database.connect().batch_execute(&sql).unwrap();
     }
 }
@@ -110,6 +118,10 @@ fn a_shadow_plans_as_the_database_that_it_imitates() {
     println!("{}", &said.stdout[said.stdout.len() - 900..]);
     assert!(different * 100 <= told.len() * 3, "{said}");
     assert!(exact * 100 >= told.len() * 85, "{said}");
+    // What only extended statistics tell.
+    let extended: Vec<&Value> =
+        told.iter().filter(|row| row["query"].as_str().unwrap().starts_with("places_")).collect();
+    assert!(extended.len() >= 12 && extended.iter().all(|row| row["fidelity"] == "exact"));
     // The same migration, foretold and run.
     shop.project.migration("V1__ten_indexes", INDEXES);
     let foretold = ["plan", "predict", "--snapshot", "shop.json.zst", "-f", "queries.sql"];
@@ -209,6 +221,18 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     let shown = shop.run(&["snapshot", "show", "s.json", "--json"]);
     shown.expect(0, &[]);
     assert!(shown.stdout.contains("public.customers.segment"), "{shown}");
+    // Combinations of values, where each of them may be told.
+    shop.project.profile(format!("[database]\nrole = \"{}\"\n", shop.role));
+    let has_pair = |text: &str| {
+        let shop: Value = serde_json::from_str(text).unwrap();
+        let pairs = shop["extended"].as_array().unwrap().iter();
+        let of = pairs.filter(|one| one["name"] == "public.places_where");
+        of.flat_map(|one| one["most_common"]["values"].as_array()).count() > 0
+    };
+    assert!(has_pair(&take(&["--values", "all"])));
+    assert!(!has_pair(&take(&["--values", "all", "--redact", "city"])));
+    let shown = shop.run(&["snapshot", "show", "s.json"]);
+    assert!(shown.stdout.contains("public.places (country, city, zip)"), "{shown}");
     // What opens other servers is no part of it.
     let foreign = "create extension postgres_fdw; \
                    create server other foreign data wrapper postgres_fdw; \

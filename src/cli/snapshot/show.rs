@@ -6,6 +6,7 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::error::Result;
+use crate::model::extended_statistics::ExtendedStatistics;
 use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::model::units::{human_bytes, human_count};
 use crate::report::{Report, Table};
@@ -46,8 +47,15 @@ fn shown(path: &Path, snapshot: &Snapshot) -> Report {
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();
-    let report = Report::new("").facts("", origin(path, snapshot, 1.0));
-    report.table(sizes).table(columns).findings(snapshot.unread.clone())
+    let mut report = Report::new("").facts("", origin(path, snapshot, 1.0));
+    report = report.table(sizes).table(columns);
+    if !snapshot.extended.is_empty() {
+        let header = ["extended statistics", "of", "holds", "values in the file"];
+        let mut table = Table::new("extended statistics", &header);
+        table.rows = snapshot.extended.iter().map(extended).collect();
+        report = report.table(table);
+    }
+    report.findings(snapshot.unread.clone())
 }
 
 fn kind(relkind: char) -> &'static str {
@@ -62,13 +70,6 @@ fn kind(relkind: char) -> &'static str {
 }
 
 fn column(one: &ColumnStatistics) -> Vec<String> {
-    let values = one.values.as_ref().map_or_else(Vec::new, |sample| {
-        [&sample.most_common_vals, &sample.histogram_bounds, &sample.most_common_elems]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<String>>()
-    });
     vec![
         format!("{}.{}", one.relation, one.column),
         format!("{:.0} %", one.null_frac * 100.0),
@@ -78,8 +79,40 @@ fn column(one: &ColumnStatistics) -> Vec<String> {
             human_count(one.n_distinct as u64)
         },
         match one.is_substituted {
-            true => format!("substitutes: {}", values.join(", ")),
-            false => values.join(", "),
+            true => format!("substitutes: {}", values(one).join(", ")),
+            false => values(one).join(", "),
         },
+    ]
+}
+
+/// All values that the file has of a column.
+fn values(one: &ColumnStatistics) -> Vec<String> {
+    let Some(sample) = &one.values else { return Vec::new() };
+    let all = [&sample.most_common_vals, &sample.histogram_bounds, &sample.most_common_elems];
+    all.into_iter().flatten().cloned().collect()
+}
+
+fn extended(one: &ExtendedStatistics) -> Vec<String> {
+    let common = one.most_common.as_ref();
+    let has = [
+        (!one.ndistinct.is_empty(), "groups"),
+        (!one.dependencies.is_empty(), "dependencies"),
+        (common.is_some(), "combinations"),
+        (one.expressions.iter().any(|one| one.statistics.is_some()), "expressions"),
+    ];
+    let has: Vec<&str> = has.into_iter().filter_map(|(has, what)| has.then_some(what)).collect();
+    let combination = |values: &Vec<Option<String>>| {
+        let each = values.iter().map(|value| value.as_deref().unwrap_or("NULL"));
+        format!("({})", each.collect::<Vec<_>>().join(", "))
+    };
+    let combinations = common.and_then(|common| common.values.as_ref()).into_iter().flatten();
+    let expressions = one.expressions.iter().filter_map(|one| one.statistics.as_ref());
+    let all: Vec<String> =
+        combinations.map(combination).chain(expressions.flat_map(values)).collect();
+    vec![
+        one.name.to_string(),
+        format!("{} ({})", one.relation, one.terms().join(", ")),
+        has.join(", "),
+        all.join(", "),
     ]
 }
