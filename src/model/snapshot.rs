@@ -162,6 +162,15 @@ pub struct ColumnSample {
     /// A histogram of how many distinct elements arrays have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub elem_count_histogram: Vec<f32>,
+    /// A histogram of the lengths of ranges that are not empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub range_length_histogram: Vec<f64>,
+    /// The share of empty ranges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range_empty_frac: Option<f32>,
+    /// Histograms of the lower and of the upper bounds of ranges, together as ranges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub range_bounds_histogram: Vec<String>,
 }
 
 impl Snapshot {

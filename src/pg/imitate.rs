@@ -372,10 +372,18 @@ fn slots(column: &ColumnStatistics) -> Vec<Slot> {
     if !sample.elem_count_histogram.is_empty() {
         slots.push((5, Some(number_array(&sample.elem_count_histogram)), None));
     }
+    if let Some(empty) = sample.range_empty_frac {
+        let lengths = &sample.range_length_histogram;
+        let lengths = (!lengths.is_empty()).then(|| number_array(lengths));
+        slots.push((6, Some(number_array(&[empty])), lengths));
+    }
+    if !sample.range_bounds_histogram.is_empty() {
+        slots.push((7, None, Some(text_array(&sample.range_bounds_histogram))));
+    }
     slots
 }
 
-fn number_array(numbers: &[f32]) -> String {
+fn number_array(numbers: &[impl ToString]) -> String {
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     format!("{{{}}}", numbers.join(","))
 }

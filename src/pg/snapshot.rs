@@ -177,6 +177,9 @@ fn column(row: &Row) -> Result<ColumnStatistics> {
             most_common_elems: values(11),
             most_common_elem_freqs: row.get(12),
             elem_count_histogram: row.get(13),
+            range_length_histogram: row.get(14),
+            range_empty_frac: row.get(15),
+            range_bounds_histogram: values(16),
         }),
         is_substituted: false,
     })

@@ -26,7 +26,7 @@ pub fn extended(
     let of_expressions = include_str!("../sql/snapshot_extended_expressions.sql");
     let of_expressions = session.each(of_expressions, &[], |row| {
         let statistics = column(row)?;
-        Ok(((name(row, 14)?, statistics.inherited, row.get(16)), statistics))
+        Ok(((name(row, 17)?, statistics.inherited, row.get(19)), statistics))
     })?;
     let of_expressions: Result<BTreeMap<Key, ColumnStatistics>> =
         of_expressions.into_iter().collect();

@@ -160,3 +160,11 @@ select channel, status, count(*) from orders group by 1, 2;
 select count(*) from orders where channel = 'shop' and status = 'failed';
 -- name: places_and_orders
 select p.city, count(*) from places p join orders o on o.id = p.id where p.country = 'country 3' and p.city = 'City 36' and o.status = 'open' group by 1;
+-- name: bookings_of_days
+select * from bookings where during && tstzrange('2025-02-01', '2025-02-04');
+-- name: bookings_at
+select * from bookings where during @> timestamptz '2025-03-01 12:00';
+-- name: bookings_of_rooms
+select * from bookings where rooms <@ '{[10, 460)}'::int4multirange;
+-- name: bookings_before
+select * from bookings where during << tstzrange('2025-01-20', null) and not isempty(during);

@@ -126,5 +126,12 @@ create statistics places_what (dependencies) on kind, floors from places;
 create statistics places_when on (date_trunc('month', opened)), (lower(city)), note from places;
 create statistics places_day on (extract(dow from opened)) from places;
 create statistics orders_how (ndistinct, mcv) on channel, status from orders;
+create table bookings (id int primary key, during tstzrange not null, rooms int4multirange);
+insert into bookings
+  select i, case when i % 10 = 0 then 'empty' else tstzrange(
+           timestamptz '2025-01-01' + i * interval '20 minutes',
+           timestamptz '2025-01-01' + i * interval '20 minutes' + (1 + i * 7 % 100) * interval '3 hours')
+         end, int4multirange(int4range(i % 300, i % 300 + i % 9), int4range(400 + i % 50, 500))
+  from generate_series(1, 20000) i;
 create statistics orders_status_channel (dependencies, ndistinct) on status, channel from orders_h1;
 vacuum analyze;
