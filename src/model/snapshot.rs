@@ -44,6 +44,10 @@ pub struct Snapshot {
     pub history: History,
     /// Tables, materialized views and indexes.
     pub relations: Vec<RelationSize>,
+    /// Since when the counters of relations run: RFC 3339, UTC. `None` where they were never set
+    /// back: since the database exists, or the server lost them in a crash.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub counters_since: Option<String>,
     /// What is known of columns, also of those of indexes on expressions.
     pub columns: Vec<ColumnStatistics>,
     /// What is known of several columns together, and of expressions.
@@ -112,6 +116,70 @@ pub struct RelationSize {
     /// Levels of a b-tree above its leaves, where they could be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tree_height: Option<u32>,
+    /// The table of an index.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub table: Option<QualifiedName>,
+    /// The statement that makes an index, as `pg_get_indexdef` writes it with an empty search path.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub definition: Option<String>,
+    /// Storage parameters (`reloptions`), each `name=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub options: Vec<String>,
+    /// How it was used, on the server that the snapshot was taken of.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// How a relation was used since [`Snapshot::counters_since`], as `pg_stat_user_tables` and
+/// `pg_stat_user_indexes` count it: keys of the relation, and not there where nobody counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Rows inserted into a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_ins: Option<u64>,
+    /// Rows updated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_upd: Option<u64>,
+    /// Rows updated without a new entry in any index; they count as updated too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_hot_upd: Option<u64>,
+    /// Rows deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_del: Option<u64>,
+    /// Sequential scans of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq_scan: Option<u64>,
+    /// Scans of an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idx_scan: Option<u64>,
+}
+
+impl RelationSize {
+    /// An empty relation of which nothing is known.
+    pub fn new(name: QualifiedName, kind: char) -> RelationSize {
+        RelationSize {
+            name,
+            kind,
+            file_pages: 0,
+            pages: 0,
+            tuples: 0.0,
+            all_visible_pages: 0,
+            access_method: String::new(),
+            tree_height: None,
+            table: None,
+            definition: None,
+            options: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Counters {
+    /// Rows written to a table; `None` of what is no table.
+    pub fn written(&self) -> Option<u64> {
+        Some(self.n_tup_ins? + self.n_tup_upd? + self.n_tup_del?)
+    }
 }
 
 /// What ANALYZE found of a column, as `pg_stats` shows it.
@@ -227,14 +295,12 @@ mod tests {
     fn what_is_unique_grows_and_enumerations_stay() {
         let name = QualifiedName::new(Ident::new("app").unwrap(), Ident::new("t").unwrap());
         let relation = RelationSize {
-            name: name.clone(),
-            kind: 'r',
             file_pages: 10,
             pages: 10,
             tuples: 1_000.0,
             all_visible_pages: 4,
-            access_method: String::new(),
             tree_height: Some(1),
+            ..RelationSize::new(name.clone(), 'r')
         };
         let never_analyzed = RelationSize { pages: 0, tuples: -1.0, ..relation.clone() };
         let column = |n_distinct| ColumnStatistics {

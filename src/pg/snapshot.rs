@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{SecondsFormat, Utc};
 use postgres::Row;
 
-use super::catalog::{ident, name};
+use super::catalog::{ident, name, optional_name};
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -14,7 +14,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::migration::History;
 use crate::model::snapshot::{
-    ColumnSample, ColumnStatistics, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
+    ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
 };
 
 mod extended;
@@ -56,8 +56,8 @@ pub fn expressions(
 
 fn read(session: &mut Session, history: History) -> std::result::Result<Result<Snapshot>, Failure> {
     let rows = session.query(include_str!("sql/snapshot_server.sql"), &[])?;
-    let (server, settings) = match rows.first() {
-        Some(row) => server(row),
+    let (counters_since, (server, settings)) = match rows.first() {
+        Some(row) => (row.get(7), server(row)),
         None => return Ok(Err(Error::new(Kind::Database, "the server said nothing"))),
     };
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
@@ -76,6 +76,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             ddl: None,
             history,
             relations: relations.into_iter().collect::<Result<_>>()?,
+            counters_since,
             columns,
             extended: extended?,
             substitutes: Vec::new(),
@@ -148,6 +149,7 @@ fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {
 
 fn relation(row: &Row) -> Result<RelationSize> {
     let kind: &str = row.get(2);
+    let count = |at| row.get::<_, Option<i64>>(at).and_then(|count| u64::try_from(count).ok());
     Ok(RelationSize {
         name: name(row, 0)?,
         kind: kind.chars().next().unwrap_or('r'),
@@ -157,6 +159,17 @@ fn relation(row: &Row) -> Result<RelationSize> {
         all_visible_pages: row.get(6),
         access_method: row.get(7),
         tree_height: None,
+        options: row.get(8),
+        table: optional_name(row, 9)?,
+        definition: row.get(11),
+        counters: Counters {
+            n_tup_ins: count(12),
+            n_tup_upd: count(13),
+            n_tup_hot_upd: count(14),
+            n_tup_del: count(15),
+            seq_scan: count(16),
+            idx_scan: count(17),
+        },
     })
 }
 

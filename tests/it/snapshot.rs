@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Database, server};
+use crate::support::{Database, eventually, server};
 use crate::user_project::{Project, Said, skipped};
 
 const SCHEMA: &str = include_str!("fidelity/schema.sql");
@@ -226,6 +226,28 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     let shown = shop.run(&["snapshot", "show", "s.json", "--json"]);
     shown.expect(0, &[]);
     assert!(shown.stdout.contains("public.customers.segment"), "{shown}");
+    // What relations are told to be like, and what was counted of them.
+    let mut client = shop.database.connect();
+    let written = "select n_tup_ins = 200000 from pg_stat_user_tables where relname = 'visits'";
+    eventually("rows are counted", || client.query_one(written, &[]).unwrap().get(0));
+    let json: Value = serde_json::from_str(&take(&[])).unwrap();
+    let relations = json["relations"].as_array().unwrap();
+    let of = |name: &str| relations.iter().find(|one| one["name"] == name).unwrap();
+    let (table, index) = (of("public.visits"), of("public.visits_at"));
+    assert_eq!((&table["n_tup_ins"], &table["n_tup_del"]), (&200_000.into(), &0.into()));
+    assert!(table["seq_scan"].is_u64() && table["idx_scan"].is_null(), "{table}");
+    assert!(index["idx_scan"].is_u64() && index["n_tup_ins"].is_null(), "{index}");
+    assert_eq!(index["options"], serde_json::json!(["pages_per_range=16"]));
+    assert_eq!(index["table"], "public.visits");
+    let definition = index["definition"].as_str().unwrap();
+    assert!(
+        definition.starts_with("CREATE INDEX visits_at ON public.visits USING brin"),
+        "{index}"
+    );
+    let shown = shop.run(&["snapshot", "show", "s.json"]);
+    for text in ["index on public.visits, brin", "pages_per_range=16"] {
+        assert!(shown.stdout.contains(text), "{shown}");
+    }
     // Combinations of values, where each of them may be told.
     shop.project.profile(format!("[database]\nrole = \"{}\"\n", shop.role));
     let has_pair = |text: &str| {

@@ -7,7 +7,7 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::error::Result;
 use crate::model::extended_statistics::ExtendedStatistics;
-use crate::model::snapshot::{ColumnStatistics, Snapshot};
+use crate::model::snapshot::{ColumnStatistics, RelationSize, Snapshot};
 use crate::model::units::{human_bytes, human_count};
 use crate::report::{Report, Table};
 
@@ -29,26 +29,15 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn shown(path: &Path, snapshot: &Snapshot) -> Report {
-    let server = &snapshot.server;
-    let mut sizes =
-        Table::new("relations", &["name", "kind", "size", "rows"]).right_aligned(&[2, 3]);
-    sizes.rows = snapshot
-        .relations
-        .iter()
-        .map(|one| {
-            vec![
-                one.name.to_string(),
-                kind(one.kind).to_string(),
-                human_bytes(one.file_pages * u64::from(server.block_size)),
-                human_count(one.tuples.max(0.0) as u64),
-            ]
-        })
-        .collect();
+    let mut facts = origin(path, snapshot, 1.0);
+    if let Some(since) = &snapshot.counters_since {
+        facts.push(("counters".to_string(), format!("since {since}, of that server alone")));
+    }
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();
-    let mut report = Report::new("").facts("", origin(path, snapshot, 1.0));
-    report = report.table(sizes).table(columns);
+    let mut report = Report::new("").facts("", facts);
+    report = report.table(relations(snapshot)).table(columns);
     if !snapshot.extended.is_empty() {
         let header = ["extended statistics", "of", "holds", "values in the file"];
         let mut table = Table::new("extended statistics", &header);
@@ -58,14 +47,43 @@ fn shown(path: &Path, snapshot: &Snapshot) -> Report {
     report.findings(snapshot.unread.clone())
 }
 
-fn kind(relkind: char) -> &'static str {
-    match relkind {
+/// Relations, with what was counted of them; with their options where any has some.
+fn relations(snapshot: &Snapshot) -> Table {
+    let has_options = snapshot.relations.iter().any(|one| !one.options.is_empty());
+    let header = ["name", "kind", "size", "rows", "scans", "rows written", "options"];
+    let header = if has_options { &header[..] } else { &header[..6] };
+    let mut table = Table::new("relations", header).right_aligned(&[2, 3, 4, 5]);
+    let count = |count: Option<u64>| count.map_or_else(String::new, human_count);
+    let row = |one: &RelationSize| {
+        let counters = &one.counters;
+        let mut row = vec![
+            one.name.to_string(),
+            kind(one),
+            human_bytes(one.file_pages * u64::from(snapshot.server.block_size)),
+            human_count(one.tuples.max(0.0) as u64),
+            count(counters.seq_scan.or(counters.idx_scan)),
+            count(counters.written()),
+            one.options.join(", "),
+        ];
+        row.truncate(header.len());
+        row
+    };
+    table.rows = snapshot.relations.iter().map(row).collect();
+    table
+}
+
+fn kind(one: &RelationSize) -> String {
+    let kind = match one.kind {
         'p' => "partitioned table",
         'm' => "materialized view",
         'i' => "index",
         'I' => "partitioned index",
         'f' => "foreign table",
         _ => "table",
+    };
+    match &one.table {
+        Some(table) => format!("{kind} on {table}, {}", one.access_method),
+        None => kind.to_string(),
     }
 }
 
