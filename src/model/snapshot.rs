@@ -116,6 +116,9 @@ pub struct RelationSize {
     /// Levels of a b-tree above its leaves, where they could be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tree_height: Option<u32>,
+    /// What GIN counted, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gin: Option<GinPages>,
     /// The table of an index.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub table: Option<QualifiedName>,
@@ -128,6 +131,35 @@ pub struct RelationSize {
     /// How it was used, on the server that the snapshot was taken of.
     #[serde(flatten)]
     pub counters: Counters,
+}
+
+/// What a GIN index was like when it was built or vacuumed, as its first page says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GinPages {
+    /// Pages of what waits to be sorted in.
+    pub pending_pages: u32,
+    /// All pages.
+    pub total_pages: u32,
+    /// Pages of entries.
+    pub entry_pages: u32,
+    /// Pages of long lists of rows.
+    pub data_pages: u32,
+    /// Entries.
+    pub entries: i64,
+}
+
+impl GinPages {
+    /// The index of a table with so many times the rows, as the planner itself takes it to grow.
+    fn scaled(&self, factor: f64) -> GinPages {
+        let pages = |pages: u32| (f64::from(pages) * factor).ceil() as u32;
+        GinPages {
+            pending_pages: pages(self.pending_pages),
+            total_pages: pages(self.total_pages),
+            entry_pages: pages(self.entry_pages),
+            data_pages: pages(self.data_pages),
+            entries: (self.entries as f64 * factor) as i64,
+        }
+    }
 }
 
 /// How a relation was used since [`Snapshot::counters_since`], as `pg_stat_user_tables` and
@@ -167,6 +199,7 @@ impl RelationSize {
             all_visible_pages: 0,
             access_method: String::new(),
             tree_height: None,
+            gin: None,
             table: None,
             definition: None,
             options: Vec::new(),
@@ -260,6 +293,7 @@ impl Snapshot {
             tuples: if one.tuples > 0.0 { one.tuples * factor } else { one.tuples },
             all_visible_pages: pages(one.all_visible_pages),
             tree_height: None,
+            gin: one.gin.as_ref().map(|gin| gin.scaled(factor)),
             ..one.clone()
         });
         let columns = self.columns.iter().map(|one| one.scaled(factor));

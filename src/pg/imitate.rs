@@ -25,6 +25,7 @@ use crate::sql::split::split;
 use crate::sql::without_psql;
 
 mod extended;
+mod gin;
 
 /// Bytes of a page; a server with others is refused.
 const BLOCK: u64 = 8_192;
@@ -174,13 +175,20 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     for schema in schemas {
         session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
     }
+    let can_count = gin::move_files(session, relations).map_err(explain)?;
     let files = session.each(include_str!("sql/imitate_files.sql"), &[], |row| {
         Ok(File { name: name(row, 0)?, path: row.get(2), access_method: row.get(3) })
     });
     let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
     let known: BTreeMap<&QualifiedName, &RelationSize> =
         relations.iter().map(|one| (&one.name, one)).collect();
-    let lines = script(&files, &known);
+    let mut lines = script(&files, &known);
+    if can_count {
+        lines.extend(files.iter().filter_map(|file| {
+            let gin = known.get(&file.name)?.gin.as_ref();
+            (file.access_method == "gin").then_some(gin::patch(&file.path, gin?))
+        }));
+    }
     let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
     if lines.is_empty() {
         return Ok(());

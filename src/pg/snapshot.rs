@@ -18,6 +18,7 @@ use crate::model::snapshot::{
 };
 
 mod extended;
+mod pages;
 
 /// Longest wait for somebody's ACCESS EXCLUSIVE lock while sizes are read.
 const LOCK_TIMEOUT: &str = "10s";
@@ -61,6 +62,11 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
         None => return Ok(Err(Error::new(Kind::Database, "the server said nothing"))),
     };
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
+    let mut relations = match relations.into_iter().collect::<Result<Vec<RelationSize>>>() {
+        Ok(relations) => relations,
+        Err(error) => return Ok(Err(error)),
+    };
+    pages::add(session, &mut relations)?;
     let mut columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], column)?;
     let extended = extended::extended(session)?;
     let unread = session.each(include_str!("sql/snapshot_unread.sql"), &[], unread)?;
@@ -75,7 +81,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             settings,
             ddl: None,
             history,
-            relations: relations.into_iter().collect::<Result<_>>()?,
+            relations,
             counters_since,
             columns,
             extended: extended?,
@@ -159,6 +165,7 @@ fn relation(row: &Row) -> Result<RelationSize> {
         all_visible_pages: row.get(6),
         access_method: row.get(7),
         tree_height: None,
+        gin: None,
         options: row.get(8),
         table: optional_name(row, 9)?,
         definition: row.get(11),
