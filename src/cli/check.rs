@@ -13,7 +13,7 @@ use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::take_both;
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::{self, Shadow};
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::cli::snapshot::origin::{origin, too_old};
 use crate::cli::snapshot::substitutes::as_there;
@@ -54,9 +54,8 @@ pub struct Args {
     scale: f64,
     #[command(flatten)]
     queries: QueryArgs,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
     #[command(flatten)]
     outputs: OutputArgs,
 }
@@ -76,8 +75,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let on_snapshot =
         |examined: Examined| Examined { report: examined.report.facts("", origin), ..examined };
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
     let before = shadow.create("before", &applied)?;
     let after = shadow.copy("before", "after")?;
     let locks = match shadow.migrate_traced(&after, &pending) {
@@ -128,7 +126,8 @@ fn unfit(
     let told = |one: &&Migration| error.message.starts_with(&format!("{},", one.id));
     let migration = pending.iter().find(told).or(pending.first());
     let line = error.message.split(", line ").nth(1).and_then(|rest| rest.split(':').next());
-    let line = line.and_then(|line| line.parse().ok()).unwrap_or(1);
+    // "line 3 or the commit behind it"
+    let line = line.and_then(|line| line.split(' ').next()?.parse().ok()).unwrap_or(1);
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
     let finding = finding.help(error.hints.join("; "));

@@ -80,7 +80,8 @@ impl Database {
         Database::at(target, profile)
     }
 
-    fn at(target: Target, profile: &Profile) -> Result<Database> {
+    /// The database at a target that is resolved.
+    pub fn at(target: Target, profile: &Profile) -> Result<Database> {
         let written = &profile.migrations.history_table;
         let history_table = parse_name(written).filter(|parts| parts.len() <= 2);
         let history_table = history_table.ok_or_else(|| {

@@ -63,6 +63,9 @@ struct ServerArgs {
     /// Listen on 127.0.0.1 too, with a password
     #[arg(long)]
     loopback: bool,
+    /// With checksums of pages
+    #[arg(long)]
+    checksums: bool,
 }
 
 /// Runs a debug command.
@@ -95,6 +98,7 @@ fn hold(args: ServerArgs, ui: Ui, interrupted: &AtomicBool) -> Result<()> {
     let server = Server::start(&Options {
         binaries: binaries::find(args.pg_bin.as_deref(), &surroundings)?,
         settings: args.set,
+        checksums: args.checksums,
         listen: if args.loopback { Listen::Loopback } else { Listen::UnixSocket },
         surroundings: &surroundings,
         interrupted,

@@ -54,6 +54,7 @@ pub fn start(
         binaries,
         settings,
         listen: Listen::UnixSocket,
+        checksums: false,
         surroundings: &surroundings,
         interrupted: stopped,
     })

@@ -47,22 +47,9 @@ pub fn take_over(
     let mut lane = database.open_runner()?;
     let server = server::look(&mut lane, &database.history_table)?;
     lane.set_pid(server.pid);
-    refuse_pooler(&mut lock, server.pid)?;
+    lock.refuse_pooler(server.pid)?;
     wait_for_orphans(context, &mut lane, server.pid, is_stopped)?;
     Ok(Runner { lock, lane, server, stopped })
-}
-
-/// Two sessions served by one backend share a transaction pooler: session settings and locks would
-/// land anywhere.
-fn refuse_pooler(lock: &mut RunnerLock, lane_pid: i32) -> Result<()> {
-    if lock.pid()? != lane_pid {
-        return Ok(());
-    }
-    let message = "the connection goes through a transaction pooler, which mixes sessions up";
-    Err(Error::new(Kind::Database, message).hint(
-        "connect to the server itself, or to a pool in session mode: pgtune needs session locks \
-         and settings that stay where they are",
-    ))
 }
 
 /// Waits until the sessions of a killed run have ended: their work counts, or is rolled back.

@@ -339,11 +339,16 @@ fn plain(failure: Failure) -> Box<StepFailure> {
 /// Finds the place in the migration file: statement `number` of the step, `before` characters
 /// into the message.
 fn located(failure: Failure, step: &Step, number: usize, before: usize) -> Box<StepFailure> {
-    let (migration, statement) = match &step.action {
+    let (migration, statement, told) = match &step.action {
         Action::RunStatements { statements, record, .. } => {
-            (Some(&record.migration), statements.get(number))
+            let sent = statements.get(number);
+            // What pgtune put behind a statement of the user's is told as that one.
+            let of_user = |one: &&SqlText| sent.is_some_and(|sent| sent.number == one.number);
+            (Some(&record.migration), sent, statements.iter().find(of_user))
         }
-        Action::RunAlone { migration, statement } => (Some(migration), Some(statement)),
+        Action::RunAlone { migration, statement } => {
+            (Some(migration), Some(statement), Some(statement))
+        }
         Action::Prepare { .. }
         | Action::Record(_)
         | Action::CorrectHistory(_)
@@ -358,11 +363,11 @@ fn located(failure: Failure, step: &Step, number: usize, before: usize) -> Box<S
         | Action::ValidateNotNullCheck { .. }
         | Action::SetNotNull { .. }
         | Action::Partition(_)
-        | Action::RecordPlans(_) => (None, None),
+        | Action::RecordPlans(_) => (None, None, None),
     };
     let offset = failure.position.and_then(|position| (position - 1).checked_sub(before));
     let place = statement.zip(offset).and_then(|(statement, offset)| place(statement, offset));
-    let (migration, statement) = (migration.cloned(), statement.cloned());
+    let (migration, statement) = (migration.cloned(), told.cloned());
     Box::new(StepFailure { migration, statement, place, ..*plain(failure) })
 }
 

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod lock;
 pub mod lock_trace;
 pub mod migration;
+pub mod page;
 pub mod partition_name;
 pub mod snapshot;
 pub mod substitution;

@@ -13,8 +13,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use postgres::types::Type;
 use serde::Serialize;
 
+use super::btree_pages;
 use super::catalog::name;
 use super::failure::{Failure, Verdict};
+use super::server;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
@@ -34,8 +36,9 @@ const SEGMENT_PAGES: u64 = 131_072;
 /// The trees of today's largest tables have five levels.
 const HEIGHT_MAX: u32 = 9;
 
-/// Makes the schema of a dump. Roles that it names are made without rights of their own; what
-/// cannot be made, as an extension that is not there, is a finding, and the rest goes on.
+/// Makes the schema of a dump. Roles that it names are made without rights of their own, and
+/// marked; what cannot be made, as an extension that is not there, is a finding, and the rest goes
+/// on.
 pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
     let ddl = without_psql(ddl);
     let pieces = split(&ddl).map_err(|error| {
@@ -74,7 +77,7 @@ fn run_with_roles(session: &mut Session, sql: &str) -> std::result::Result<(), F
             break;
         };
         let Ok(role) = Ident::new(role) else { break };
-        session.run(&format!("CREATE ROLE {role}"))?;
+        server::create_role(session, &role)?;
         outcome = session.run(sql);
     }
     outcome
@@ -166,6 +169,8 @@ struct File {
     name: QualifiedName,
     path: String,
     access_method: String,
+    /// Of a b-tree: `btm_allequalimage`.
+    all_equal_image: bool,
 }
 
 /// Rebuilds all indexes, so that no page of theirs is in memory, and gives files their length.
@@ -175,20 +180,24 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     for schema in schemas {
         session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
     }
-    let can_count = gin::move_files(session, relations).map_err(explain)?;
-    let files = session.each(include_str!("sql/imitate_files.sql"), &[], |row| {
-        Ok(File { name: name(row, 0)?, path: row.get(2), access_method: row.get(3) })
+    gin::renew_files(session, relations).map_err(explain)?;
+    let at = btree_pages::ALL_EQUAL_IMAGE as i64;
+    let mut folder = String::new();
+    let files = include_str!("sql/imitate_files.sql");
+    let files = session.each(files, &[(&at, Type::INT8)], |row| {
+        folder = row.get(5);
+        let all_equal_image = row.get::<_, Option<bool>>(4).unwrap_or_default();
+        Ok(File {
+            name: name(row, 0)?,
+            path: row.get(2),
+            access_method: row.get(3),
+            all_equal_image,
+        })
     });
     let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
     let known: BTreeMap<&QualifiedName, &RelationSize> =
         relations.iter().map(|one| (&one.name, one)).collect();
-    let mut lines = script(&files, &known);
-    if can_count {
-        lines.extend(files.iter().filter_map(|file| {
-            let gin = known.get(&file.name)?.gin.as_ref();
-            (file.access_method == "gin").then_some(gin::patch(&file.path, gin?))
-        }));
-    }
+    let lines = script(&files, &known, &folder);
     let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
     if lines.is_empty() {
         return Ok(());
@@ -198,41 +207,42 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     session.run(&copy).map_err(explain)
 }
 
-/// Commands for a shell in the data directory.
-fn script(files: &[File], known: &BTreeMap<&QualifiedName, &RelationSize>) -> Vec<String> {
-    let mut heights = BTreeSet::new();
+/// Commands for a shell in the data directory. What is written besides relations is in the
+/// database's own `folder`, which nobody else writes to, and goes with it.
+fn script(
+    files: &[File],
+    known: &BTreeMap<&QualifiedName, &RelationSize>,
+    folder: &str,
+) -> Vec<String> {
+    let mut kinds = BTreeSet::new();
     let (mut trees, mut lengths) = (Vec::new(), Vec::new());
     for file in files {
         let Some(size) = known.get(&file.name) else { continue };
         let mut pages = size.file_pages;
         let path = &file.path;
         if let (Some(height), "btree") = (size.tree_height, file.access_method.as_str()) {
-            let height = height.min(HEIGHT_MAX);
-            heights.insert(height);
-            let copy = |part: &str, bytes: u64, at: usize| {
-                let (from, how) = (format!("pgtune_{part}_{height}"), "conv=notrunc 2>/dev/null");
-                format!("dd if={from} of={path} bs={bytes} seek={at} {how}")
-            };
-            trees.push(copy("root", 1, META_ROOT));
-            trees.push(copy("tree", BLOCK, 1));
-            pages = pages.max(u64::from(height) + 2);
+            let kind = (height.min(HEIGHT_MAX), file.all_equal_image);
+            kinds.insert(kind);
+            let tree = tree_file(folder, kind);
+            trees.push(format!("dd if={tree} of={path} bs={BLOCK} conv=notrunc 2>/dev/null"));
+            pages = pages.max(u64::from(kind.0) + 2);
+        }
+        if let (Some(gin), "gin") = (&size.gin, file.access_method.as_str()) {
+            trees.extend(gin::write(path, gin));
         }
         lengths.extend(truncate(path, pages));
     }
-    let mut lines = Vec::new();
-    for height in &heights {
-        let file = |name: &str, bytes: &[u8]| {
-            format!("echo {} | base64 -d > pgtune_{name}_{height}", BASE64.encode(bytes))
-        };
-        lines.push(file("root", &root(*height)));
-        lines.push(file("tree", &skeleton(*height)));
-    }
-    lines.extend(trees);
-    if !heights.is_empty() {
-        lines.push("rm -f pgtune_root_* pgtune_tree_*".to_string());
-    }
-    lines.extend(lengths);
-    lines
+    let written = kinds.iter().map(|kind| {
+        let bytes = BASE64.encode(btree_pages::pages(kind.0, kind.1));
+        format!("echo {bytes} | base64 -d > {}", tree_file(folder, *kind))
+    });
+    let removed = kinds.iter().map(|kind| format!("rm -f {}", tree_file(folder, *kind)));
+    written.chain(trees).chain(removed).chain(lengths).collect()
+}
+
+/// Where the pages of all b-trees of a kind are for a moment.
+fn tree_file(folder: &str, (height, all_equal_image): (u32, bool)) -> String {
+    format!("{folder}/pgtune_tree_{height}_{}", u8::from(all_equal_image))
 }
 
 /// Gives a relation's files a length, one for each gigabyte.
@@ -248,48 +258,6 @@ fn truncate(path: &str, pages: u64) -> Vec<String> {
         lines.push(format!("truncate -s {} {}", rest * BLOCK, name(full)));
     }
     lines
-}
-
-/// Where `btm_root` is in the metapage: behind the page's header, `btm_magic` and `btm_version`.
-const META_ROOT: usize = 24 + 8;
-
-/// `btm_root`, `btm_level`, `btm_fastroot` and `btm_fastlevel` (`BTMetaPageData` in nbtree.h).
-fn root(height: u32) -> Vec<u8> {
-    [1, height, 1, height].iter().flat_map(|number: &u32| number.to_le_bytes()).collect()
-}
-
-/// An empty tree of that height from block 1 on: a page for each level, the inner ones with one
-/// downlink that stands for minus infinity, and at last an empty leaf.
-fn skeleton(height: u32) -> Vec<u8> {
-    const HEADER: usize = 24;
-    const SPECIAL: usize = BLOCK as usize - 16;
-    let mut pages = Vec::new();
-    for at in 0..=height {
-        let (level, block) = (height - at, at + 1);
-        let mut page = vec![0_u8; BLOCK as usize];
-        let (mut lower, mut upper) = (HEADER, SPECIAL);
-        if level > 0 {
-            // An item of 8 bytes, LP_NORMAL: its offset, flags and length (`ItemIdData`).
-            (lower, upper) = (HEADER + 4, SPECIAL - 8);
-            let item = upper as u32 | 1 << 15 | 8 << 17;
-            page[HEADER..HEADER + 4].copy_from_slice(&item.to_le_bytes());
-            // The block below, no attributes (INDEX_ALT_TID_MASK), 8 bytes.
-            let child = block + 1;
-            let tuple = [(child >> 16) as u16, (child & 0xFFFF) as u16, 0, 8 | 0x2000];
-            let bytes: Vec<u8> = tuple.iter().flat_map(|number| number.to_le_bytes()).collect();
-            page[upper..upper + 8].copy_from_slice(&bytes);
-        }
-        // PageHeaderData behind pd_lsn, pd_checksum and pd_flags.
-        for (place, number) in [(12, lower), (14, upper), (16, SPECIAL), (18, BLOCK as usize | 4)] {
-            page[place..place + 2].copy_from_slice(&(number as u16).to_le_bytes());
-        }
-        // BTPageOpaqueData: no neighbours, the level, BTP_LEAF and BTP_ROOT.
-        let flags = u16::from(level == 0) | u16::from(at == 0) << 1;
-        page[SPECIAL + 8..SPECIAL + 12].copy_from_slice(&level.to_le_bytes());
-        page[SPECIAL + 12..SPECIAL + 14].copy_from_slice(&flags.to_le_bytes());
-        pages.extend(page);
-    }
-    pages
 }
 
 /// What pg_class shall say of a relation.

@@ -1,6 +1,8 @@
 //! PostgreSQL itself: the only place that holds a connection.
 
 pub mod archive;
+pub mod borrowed;
+pub mod btree_pages;
 pub mod catalog;
 pub mod column_values;
 pub mod connect;

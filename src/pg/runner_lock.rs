@@ -139,8 +139,26 @@ impl RunnerLock {
             .map_err(|failure| failure.explain("the session that holds the runner lock is gone"))
     }
 
+    /// The session that holds the lock: what it runs is over before another gets the lock.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Two sessions served by one backend share a transaction pooler: session settings and locks
+    /// would land anywhere. `other` is the process of another session to the same place.
+    pub fn refuse_pooler(&mut self, other: i32) -> Result<()> {
+        if self.pid()? != other {
+            return Ok(());
+        }
+        let message = "the connection goes through a transaction pooler, which mixes sessions up";
+        Err(Error::new(Kind::Database, message).hint(
+            "connect to the server itself, or to a pool in session mode: pgtune needs session \
+             locks and settings that stay where they are",
+        ))
+    }
+
     /// The server's process of the holding session.
-    pub fn pid(&mut self) -> Result<i32> {
+    fn pid(&mut self) -> Result<i32> {
         self.session.learn_pid().map_err(|failure| failure.explain("cannot ask for the session"))
     }
 }

@@ -9,6 +9,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::migration::{Applied, History, Progress, VersionWidth};
 use crate::model::snapshot::{ServerFacts, Snapshot};
+use crate::runbook::guard::MARK;
 use crate::runbook::history::PROGRESS_TABLE;
 
 /// The oldest server pgtune works with.
@@ -143,17 +144,22 @@ pub fn create_database(session: &mut Session, name: &Ident) -> Result<()> {
 pub fn create_database_like(
     session: &mut Session,
     name: &Ident,
+    owner: Option<&Ident>,
     snapshot: &Snapshot,
 ) -> Result<Option<Finding>> {
     let ServerFacts { encoding, collate, ctype, .. } = &snapshot.server;
     let alike = format!(
-        "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        "CREATE DATABASE {name}{} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        owned_by(owner),
         literal(encoding),
         literal(collate),
         literal(ctype)
     );
     let Err(failure) = session.run(&alike) else { return Ok(None) };
-    create_database(session, name)?;
+    // Not from template1: others may have put something there.
+    let created =
+        session.run(&format!("CREATE DATABASE {name}{} TEMPLATE template0", owned_by(owner)));
+    created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))?;
     let help = "ranges of text and LIKE may be planned otherwise; install the locale";
     Ok(Some(
         Finding::new("shadow-collation", Severity::Warning, collate.as_str(), failure.message)
@@ -162,16 +168,31 @@ pub fn create_database_like(
 }
 
 /// Creates a database with all that is in another.
-pub fn copy_database(session: &mut Session, from: &Ident, name: &Ident) -> Result<()> {
-    let created = session.run(&format!("CREATE DATABASE {name} TEMPLATE {from}"));
+pub fn copy_database(
+    session: &mut Session,
+    from: &Ident,
+    name: &Ident,
+    owner: Option<&Ident>,
+) -> Result<()> {
+    let created =
+        session.run(&format!("CREATE DATABASE {name}{} TEMPLATE {from}", owned_by(owner)));
     created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
+}
+
+fn owned_by(owner: Option<&Ident>) -> String {
+    owner.map_or_else(String::new, |owner| format!(" OWNER {owner}"))
+}
+
+/// Creates a role without rights, marked as ours in the same transaction.
+pub fn create_role(session: &mut Session, role: &Ident) -> std::result::Result<(), Failure> {
+    session.run(&format!("CREATE ROLE {role}; COMMENT ON ROLE {role} IS {}", literal(MARK)))
 }
 
 /// Creates those of the roles that are not there; an empty name is none.
 pub fn create_roles<'a>(session: &mut Session, roles: impl Iterator<Item = &'a str>) -> Result<()> {
     const EXISTS: &str = "42710";
     for role in roles.filter_map(|role| Ident::new(role).ok()) {
-        match session.run(&format!("CREATE ROLE {role}")) {
+        match create_role(session, &role) {
             Err(failure) if failure.code != EXISTS => {
                 return Err(failure.explain(&format!("cannot create the role {role}")));
             }
@@ -181,13 +202,20 @@ pub fn create_roles<'a>(session: &mut Session, roles: impl Iterator<Item = &'a s
     Ok(())
 }
 
-/// Makes a setting hold in all later sessions of the session's database. One that this version does
-/// not know stays as it is.
+/// The built-in defaults of what decides about plans, where the server has something else.
+pub fn planner_defaults(session: &mut Session) -> Result<Vec<(String, String)>> {
+    let rows = session.query(include_str!("sql/imitate_settings.sql"), &[]);
+    let rows = rows.map_err(|failure| failure.explain("cannot read the shadow's settings"))?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Makes a setting hold in all later sessions of this user in the session's database, whatever the
+/// server, the user or the database have. One that this version does not know stays as it is.
 pub fn set_for_database(session: &mut Session, name: &str, value: &str) -> Result<()> {
     const UNKNOWN: &str = "42704";
     let sql = format!(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET %I = %L', current_database(), {}, {}); \
-         END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER ROLE SESSION_USER IN DATABASE %I SET %I = %L', \
+         current_database(), {}, {}); END $$",
         literal(name),
         literal(value)
     );

@@ -7,13 +7,14 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::action::Action;
+use self::action::{Action, SqlText};
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::units::Millis;
 
 pub mod action;
 pub mod default;
+pub mod guard;
 pub mod history;
 pub mod ledger;
 pub mod partition;
@@ -109,6 +110,27 @@ impl Runbook {
     /// The number of steps in all stages.
     pub fn step_count(&self) -> usize {
         self.stages.iter().map(|stage| stage.steps.len()).sum()
+    }
+
+    /// The runbook with statements of ours behind each of the user's that runs in a transaction;
+    /// `behind` gets the migration's version and the statement.
+    pub fn with_behind_each(mut self, behind: impl Fn(i64, &SqlText) -> Vec<String>) -> Runbook {
+        for step in self.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+            let Action::RunStatements { statements, record, .. } = &mut step.action else {
+                continue;
+            };
+            let version = record.migration.version;
+            let mut all = Vec::new();
+            for statement in statements.drain(..) {
+                let ours = behind(version, &statement);
+                let ours = ours.into_iter().map(|text| SqlText { text, ..statement.clone() });
+                let ours: Vec<SqlText> = ours.collect();
+                all.push(statement);
+                all.extend(ours);
+            }
+            *statements = all;
+        }
+        self
     }
 
     /// A short fingerprint of all the SQL in it: equal runbooks do the same.

@@ -1,7 +1,6 @@
-//! A runbook that writes down which locks its statements hold: to be run where nobody else is.
+//! Writes down which locks the statements of a migration hold: to be run where nobody else is.
 
-use super::Runbook;
-use super::action::{Action, SqlText};
+use super::action::SqlText;
 use crate::model::ident::literal;
 
 /// Where the trace is written. Its schema goes with the database.
@@ -26,26 +25,15 @@ pub fn prepare() -> Vec<String> {
     ]
 }
 
-/// The runbook with a statement behind each of the user's that writes down the locks which its
-/// transaction holds on tables that were there before. `path` tells a migration's file.
-pub fn traced(mut runbook: Runbook, path: impl Fn(i64) -> String) -> Runbook {
-    for step in runbook.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
-        let Action::RunStatements { statements, record, .. } = &mut step.action else { continue };
-        let path = path(record.migration.version);
-        let both = statements.iter().flat_map(|one| [one.clone(), note(one, &path)]);
-        *statements = both.collect();
-    }
-    runbook
-}
-
-fn note(statement: &SqlText, path: &str) -> SqlText {
-    let text = format!(
+/// The statement to put behind one of the user's: it writes down the locks which the transaction
+/// holds on tables that were there before. `path` is the migration's file.
+pub fn note(statement: &SqlText, path: &str) -> String {
+    format!(
         "INSERT INTO {TRACE_SCHEMA}.held (transaction, path, line, relation, mode, file) SELECT \
          txid_current(), {}, {}, e.oid, l.mode, pg_relation_filenode(e.oid)::int8 FROM pg_locks l \
          JOIN {TRACE_SCHEMA}.existing e ON e.oid = l.relation WHERE l.pid = pg_backend_pid() AND \
          l.locktype = 'relation' AND l.granted ORDER BY e.oid, l.mode",
         literal(path),
         statement.line
-    );
-    SqlText { text, ..statement.clone() }
+    )
 }

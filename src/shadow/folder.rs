@@ -151,22 +151,17 @@ fn lock_of_dead_owner(folder: &Path) -> Option<File> {
     (text == OWNER_TEXT).then_some(owner)
 }
 
-/// Ends the server that still runs on the data directory `data`, if one does.
+/// Ends what still works on the data directory `data`: a server, or initdb, which would make the
+/// folder anew. Both are named by their command lines before they write a file.
 fn stop_stale(data: &Path) {
-    let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-    let Some(pid) = postmaster_pid(&pid_file) else { return };
     for signal in [Signal::QUIT, Signal::KILL] {
-        if !process::serves(pid, data) {
+        let working = process::serving(data);
+        working.iter().for_each(|pid| process::signal(*pid, signal));
+        let all_gone = || working.iter().all(|pid| !process::serves(*pid, data)).then_some(());
+        if process::poll(END_LIMIT, all_gone).is_some() {
             return;
         }
-        process::signal(pid, signal);
-        process::poll(END_LIMIT, || (!process::serves(pid, data)).then_some(()));
     }
-}
-
-/// The process number in `postmaster.pid`; negative while initdb runs a server for itself.
-fn postmaster_pid(pid_file: &str) -> Option<u32> {
-    pid_file.lines().next()?.trim().parse::<i32>().ok().map(i32::unsigned_abs)
 }
 
 /// Deletes `folder`. Processes of a killed server may write into it for a moment longer.
@@ -246,12 +241,5 @@ mod tests {
         assert_eq!(base(&surroundings(Path::new("/var/tmp"))), Path::new("/var/tmp"));
         let long = PathBuf::from(format!("/{}", "x".repeat(90)));
         assert_eq!(base(&surroundings(&long)), Path::new("/tmp"));
-    }
-
-    #[test]
-    fn initdb_writes_a_negative_number() {
-        assert_eq!(postmaster_pid("123\n/data\n"), Some(123));
-        assert_eq!(postmaster_pid("-123\n"), Some(123));
-        assert_eq!(postmaster_pid(""), None);
     }
 }

@@ -34,12 +34,31 @@ pub fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// Whether `pid` is a running process whose command line contains the folder `data`.
+/// Whether `pid` is a running process that is told to work on the data directory `data` (`-D`).
 ///
 /// Process numbers are used again, so a number read from a file proves nothing. A zombie has no
 /// command line and counts as gone.
 pub fn serves(pid: u32, data: &Path) -> bool {
-    command_line(pid).is_some_and(|line| line.contains(&*data.to_string_lossy()))
+    let told = format!(" -D {}", data.display());
+    command_line(pid).is_some_and(|line| format!("{line} ").contains(&format!("{told} ")))
+}
+
+/// The processes that are told to work on the data directory `data`.
+pub fn serving(data: &Path) -> Vec<u32> {
+    let me = std::process::id();
+    let others = all().into_iter().filter(|pid| *pid != me);
+    others.filter(|pid| serves(*pid, data)).collect()
+}
+
+/// The numbers of all processes, from `/proc` or, where there is none, from `ps`.
+fn all() -> Vec<u32> {
+    if let Ok(entries) = fs::read_dir("/proc") {
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        return names.filter_map(|name| name.parse().ok()).collect();
+    }
+    let Ok(ps) = Command::new("ps").args(["-ax", "-o", "pid="]).output() else { return Vec::new() };
+    let text = String::from_utf8_lossy(&ps.stdout).into_owned();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The command line of `pid`, from `/proc` or, where there is none, from `ps`.
@@ -70,10 +89,22 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_command_line() {
-        let me = std::process::id();
-        let program = std::env::args().next().unwrap();
-        assert!(serves(me, Path::new(&program)));
-        assert!(!serves(me, Path::new("/nowhere/data")));
-        assert!(!serves(u32::MAX, Path::new(&program)));
+        let data = Path::new("/nowhere/data");
+        let start = |arguments: &str| {
+            let script = format!("exec 3<&0; : {arguments}; read line <&3");
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        // The second only reads what the first has written.
+        let mut children =
+            ["-D /nowhere/data -c x", "/nowhere/data", "-D /nowhere/data2"].map(start);
+        assert!(serves(children[0].id(), data));
+        assert_eq!(serving(data), [children[0].id()]);
+        assert!(!serves(u32::MAX, data));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(serving(data).is_empty());
     }
 }

@@ -55,6 +55,8 @@ pub struct Options<'a> {
     pub settings: Vec<(String, String)>,
     /// Where it listens.
     pub listen: Listen,
+    /// Whether its pages have checksums, for those who test with them.
+    pub checksums: bool,
     /// The machine.
     pub surroundings: &'a Surroundings,
     /// Set when the user asks pgtune to stop; ends a start that is under way.
@@ -199,8 +201,10 @@ fn init_with_locale(
     command.arg("-D").arg(folder.data()).args(["-U", SUPERUSER, "-E", "UTF8", "-T", "english"]);
     command.arg(format!("--locale={locale}")).args(["--lc-messages=C", "--no-sync"]);
     command.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
-    if options.binaries.major >= 18 {
-        // Off by default before 18. Shadows write pages that have no checksum.
+    if options.checksums {
+        command.arg("--data-checksums");
+    } else if options.binaries.major >= 18 {
+        // Off by default before 18.
         command.arg("--no-data-checksums");
     }
     let password_file = folder.path().join("password");

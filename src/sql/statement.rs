@@ -506,6 +506,25 @@ fn runs_alone(cursor: Cursor<'_>) -> bool {
         || (cursor.sees(&["alter", "database"]) && cursor.clone().skip_to(&["set", "tablespace"]))
 }
 
+/// Whether a statement that runs alone changes more than its own database.
+pub fn leaves_its_database(text: &str) -> bool {
+    const HEADS: &[&[&str]] = &[
+        &["create", "database"],
+        &["drop", "database"],
+        &["alter", "database"],
+        &["create", "tablespace"],
+        &["drop", "tablespace"],
+        &["alter", "system"],
+        &["create", "subscription"],
+        &["drop", "subscription"],
+        &["commit", "prepared"],
+        &["rollback", "prepared"],
+    ];
+    let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
+    let cursor = Cursor::new(text, &tokens);
+    HEADS.iter().any(|head| cursor.sees(head))
+}
+
 /// `REINDEX SCHEMA | DATABASE | SYSTEM`, and `CLUSTER` without a table.
 fn whole_database(mut cursor: Cursor<'_>) -> bool {
     if cursor.take(&["cluster"]) {

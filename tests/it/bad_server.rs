@@ -313,6 +313,13 @@ fn a_standby_is_refused() {
     assert!(there.migrate().stdout.contains("nothing to do"));
     there.migration("V2__b", "create table b (x int);");
     there.migrate().expect(3, &["this server is a standby", "target_session_attrs=read-write"]);
+    // Nor does it hold a shadow.
+    let taker = Project::at(&holder.url);
+    taker.migration("V1__a", "create table a (x int);");
+    taker.run(&["snapshot", "take", "s.json"]).expect(0, &[]);
+    let arguments = ["check", "--snapshot", "s.json", "--shadow-url", &url];
+    let far = Project { url: "host=192.0.2.1".to_string(), ..taker };
+    far.run(&arguments).expect(3, &["--shadow-url: the shadow's server is a standby"]);
     // The primary is found among several hosts.
     let (_, primary) = holder.url.split_once('@').unwrap();
     let host = primary.split(':').next().unwrap().replace("%2F", "/");
@@ -437,6 +444,13 @@ fn a_transaction_pooler_is_refused_and_a_session_pooler_is_not() {
         let ran = project.migrate();
         assert_eq!(ran.code, code, "{mode}: {ran}");
         if mode == "transaction" {
+            // Neither may a shadow be made there, whose lock would be anybody's.
+            let taken = ["snapshot", "take", "s.json", "--url", &database.url];
+            let shadow = Project::at("");
+            shadow.run(&taken).expect(0, &[]);
+            let check = ["check", "--snapshot", "s.json", "--shadow-shared", "--shadow-url"];
+            let check = shadow.run(&[&check[..], &[&project.url]].concat());
+            check.expect(3, &["goes through a transaction pooler"]);
             ran.expect(3, &["goes through a transaction pooler", "connect to the server itself"]);
             let sql = "select to_regclass('a') is null
                 and to_regclass('refinery_schema_history') is null";

@@ -29,6 +29,7 @@ mod project;
 mod redaction;
 mod refinery;
 mod server;
+mod shadow_url;
 mod shell;
 mod snapshot;
 mod statements;

@@ -19,15 +19,16 @@ const NO_AUTOVACUUM: &str = "do $$ declare name text; begin
     end loop; end $$";
 
 /// A loaded shop, whose snapshots an ordinary role takes.
-struct Shop {
-    project: Project,
+pub struct Shop {
+    /// With a profile that names the role, and `queries.sql`.
+    pub project: Project,
     database: Database,
     role: String,
 }
 
 impl Shop {
     /// `None` without a server.
-    fn open(test: &str) -> Option<Shop> {
+    pub fn open(test: &str) -> Option<Shop> {
         let (project, database) = Project::new(test)?;
         let mut client = database.connect();
         let (load, settle) = SCHEMA.rsplit_once("vacuum").unwrap();
@@ -49,7 +50,7 @@ impl Shop {
     }
 
     /// Runs pgtune with the programs of this version.
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.project.command(arguments);
         if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
             command.env("PGTUNE_PG_BIN", folder);
@@ -58,7 +59,7 @@ impl Shop {
     }
 
     /// Takes a snapshot; false without a `pg_dump` that can.
-    fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         let arguments = ["snapshot", "take", "shop.json.zst", "--values", "all", "--json"];
         let said = self.run(&with_pg_dump(&arguments));
         said.expect(0, &[]);

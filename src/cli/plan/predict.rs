@@ -10,7 +10,7 @@ use crate::cli::interrupt;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::{self, Shadow};
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::cli::snapshot::origin::origin;
 use crate::cli::snapshot::substitutes::as_there;
@@ -44,20 +44,17 @@ pub struct Args {
     /// Write the plans that are foretold into a file, for `plan diff`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     save: Option<PathBuf>,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
-    let profile = context.profile();
     let (queries, changed) = as_there(&snapshot.substitutes, &args.queries.queries(context)?);
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
     shadow.findings.extend(changed);
     let before = shadow.create("before", &applied)?;
     if pending.is_empty() {

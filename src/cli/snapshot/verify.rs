@@ -10,7 +10,7 @@ use crate::cli::database::Database;
 use crate::cli::interrupt;
 use crate::cli::plan::take::{Side, Terms, take};
 use crate::cli::plan::workload::QueryArgs;
-use crate::cli::shadow::{self, Shadow};
+use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::error::Result;
 use crate::model::snapshot::{Fidelity, Snapshot};
 use crate::model::units::Millis;
@@ -34,9 +34,8 @@ pub struct Args {
     /// Write the figures into the file: reports that come from it tell them
     #[arg(long)]
     record: bool,
-    /// The folder of the server programs
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    shadow: ShadowArgs,
 }
 
 /// Runs the command.
@@ -48,8 +47,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut real = database.open()?;
     let facts = server::look(&mut real, &database.history_table)?;
     let stopped = interrupt::listen()?;
-    let mut shadow =
-        Shadow::start(context.ui, args.pg_bin.as_deref(), (&snapshot, profile), stopped)?;
+    let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
+    shadow.refuse_server_of(&mut real)?;
     let applied = match snapshot.ddl {
         Some(_) => Vec::new(),
         None => shadow::migrations(context, &snapshot.history)?.0,

@@ -3,9 +3,10 @@
 //!
 //! [`Environment::of_process`] is the only place that reads the process's environment.
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -182,6 +183,50 @@ fn encryptions(mode: Mode) -> &'static [Encryption] {
         Mode::Prefer => &[Encryption::Offered, Encryption::Plain],
         Mode::Require | Mode::VerifyCa | Mode::VerifyFull => &[Encryption::Required],
     }
+}
+
+/// Whether both mean the same server, as far as their addresses tell.
+pub fn is_same_server(one: &Target, other: &Target) -> bool {
+    !places(one).is_disjoint(&places(other))
+}
+
+/// Whether a server is on this machine, or seems to be: a tunnel may lead to another.
+pub fn is_local(target: &Target) -> bool {
+    let places = places(target);
+    let is_local = |place: &Place| match place {
+        Place::Socket(..) => true,
+        Place::Tcp(address, _) => address.is_loopback(),
+    };
+    !places.is_empty() && places.iter().all(is_local)
+}
+
+/// Where a server is found.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Socket(PathBuf, u16),
+    /// The addresses of this machine are one.
+    Tcp(IpAddr, u16),
+}
+
+/// A name without an address is of no server.
+fn places(target: &Target) -> BTreeSet<Place> {
+    let of_endpoint = |endpoint: &Endpoint| -> Vec<Place> {
+        let port = endpoint.port;
+        let one = |address: IpAddr| match address.is_loopback() {
+            true => Place::Tcp(Ipv4Addr::LOCALHOST.into(), port),
+            false => Place::Tcp(address, port),
+        };
+        match &endpoint.host {
+            Host::Socket(folder) => {
+                let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                vec![Place::Socket(folder, port)]
+            }
+            Host::Tcp { .. } => {
+                addresses(endpoint).unwrap_or_default().into_iter().map(one).collect()
+            }
+        }
+    };
+    target.endpoints.iter().flat_map(of_endpoint).collect()
 }
 
 /// Looked up here and not by the client, so that `connect_timeout` counts for each address.

@@ -1,62 +1,119 @@
-//! Makes the first page of a GIN index say what it says elsewhere: how many pages hold what, when
-//! it was built or vacuumed. The planner reads it (`ginGetStats`).
+//! Makes the first page of a GIN index say what it says elsewhere: how many pages held what when it
+//! was built or vacuumed. The planner reads it (`ginGetStats`).
+//!
+//! A build leaves that page in memory, where no file reaches it. So the index gets the file of a
+//! table that was made just now, no page of which anybody has seen.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::model::ident::literal;
+use crate::model::page::{self, BYTES, HEADER};
 use crate::model::snapshot::{GinPages, RelationSize};
-use crate::pg::failure::{Failure, Verdict};
+use crate::pg::failure::Failure;
 use crate::pg::session::Session;
 
-/// Gives the GIN indexes whose counts are known new files, no page of which is in memory, as pages
-/// of a build are: a file that moves is copied past it. False where the server cannot: before 14.5
-/// there are no tablespaces within the data directory.
-pub fn move_files(
+/// Gives the GIN indexes whose counts are known new, empty files.
+pub fn renew_files(
     session: &mut Session,
     relations: &[RelationSize],
-) -> std::result::Result<bool, Failure> {
-    let mut known = relations.iter().filter(|one| one.gin.is_some()).peekable();
-    if known.peek().is_none() {
-        return Ok(true);
+) -> std::result::Result<(), Failure> {
+    for one in relations.iter().filter(|one| one.gin.is_some()) {
+        let (index, schema) = (&one.name, &one.name.schema);
+        let swap = format!(
+            "DO $$ DECLARE of_index oid := (SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON \
+             c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'gin' AND \
+             c.relkind = 'i' AND c.oid = to_regclass({})); of_table oid; BEGIN \
+             IF of_index IS NULL THEN RETURN; END IF; \
+             CREATE TABLE {schema}.pgtune_new_file (); \
+             of_table := {}::regclass; \
+             UPDATE pg_class c SET relfilenode = o.relfilenode FROM pg_class o \
+             WHERE (c.oid, o.oid) IN ((of_index, of_table), (of_table, of_index)); \
+             DROP TABLE {schema}.pgtune_new_file; END $$",
+            literal(&index.to_string()),
+            literal(&format!("{schema}.pgtune_new_file")),
+        );
+        session.run(&swap)?;
     }
-    match session.run("SET allow_in_place_tablespaces = on") {
-        Ok(()) => {}
-        Err(failure) if failure.verdict() == Verdict::Gone => return Err(failure),
-        Err(_) => return Ok(false),
-    }
-    session.run("CREATE TABLESPACE pgtune_move LOCATION ''")?;
-    for one in known {
-        let index = &one.name;
-        session.run(&format!(
-            "ALTER INDEX IF EXISTS {index} SET TABLESPACE pgtune_move; \
-             ALTER INDEX IF EXISTS {index} SET TABLESPACE pg_default"
-        ))?;
-    }
-    session.run("DROP TABLESPACE pgtune_move")?;
-    Ok(true)
+    Ok(())
 }
 
-/// Where `nPendingPages` is in the first page: behind the page's header, `head`, `tail` and
-/// `tailFreeSize`.
-const PENDING_PAGES: usize = 24 + 12;
-
-/// The command that writes the counts into the file at `path`.
-pub fn patch(path: &str, gin: &GinPages) -> String {
-    let bytes = BASE64.encode(counts(gin));
-    let to = format!("dd of={path} bs=1 seek={PENDING_PAGES} conv=notrunc 2>/dev/null");
-    format!("echo {bytes} | base64 -d | {to}")
+/// Commands that write the first pages into the empty file at `path`.
+pub fn write(path: &str, gin: &GinPages) -> Vec<String> {
+    const PIECE: usize = 32;
+    let pages = pages(gin);
+    let pieces = pages.chunks(PIECE).enumerate();
+    let written = pieces.filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0));
+    let command = |(at, bytes): (usize, &[u8])| {
+        let bytes = BASE64.encode(bytes);
+        let to = format!("dd of={path} bs={PIECE} seek={at} conv=notrunc 2>/dev/null");
+        format!("echo {bytes} | base64 -d | {to}")
+    };
+    written.map(command).collect()
 }
 
-/// From `nPendingPages` to `nEntries` (`GinMetaPageData` in ginblock.h). The list of what is
-/// pending is empty: nobody reads it.
-fn counts(gin: &GinPages) -> Vec<u8> {
+/// The metapage, and the root of a tree without entries.
+fn pages(gin: &GinPages) -> Vec<u8> {
+    const NO_BLOCK: [u8; 4] = u32::MAX.to_le_bytes();
     const PADDING: [u8; 4] = [0; 4];
-    let mut bytes = gin.pending_pages.to_ne_bytes().to_vec();
-    bytes.extend(0_i64.to_ne_bytes());
+    const VERSION: i32 = 2;
+    // GinMetaPageData (ginblock.h): the list of what is pending is empty, whatever its count.
+    let mut counts = [NO_BLOCK, NO_BLOCK, PADDING].concat();
+    counts.extend(gin.pending_pages.to_le_bytes());
+    counts.extend(0_i64.to_le_bytes());
     for pages in [gin.total_pages, gin.entry_pages, gin.data_pages] {
-        bytes.extend(pages.to_ne_bytes());
+        counts.extend(pages.to_le_bytes());
     }
-    bytes.extend(PADDING);
-    bytes.extend(gin.entries.to_ne_bytes());
-    bytes
+    counts.extend(PADDING);
+    counts.extend(gin.entries.to_le_bytes());
+    counts.extend(VERSION.to_le_bytes());
+    counts.extend(PADDING);
+    let (mut first, mut root) = (page_with(GIN_META), page_with(GIN_LEAF));
+    let end = HEADER + counts.len();
+    first[HEADER..end].copy_from_slice(&counts);
+    page::set_bounds(&mut first, end, BYTES - SPECIAL);
+    page::seal(&mut first, 0);
+    page::seal(&mut root, 1);
+    [first, root].concat()
+}
+
+/// Bytes of `GinPageOpaqueData` at the end of each page.
+const SPECIAL: usize = 8;
+const GIN_LEAF: u16 = 1 << 1;
+const GIN_META: u16 = 1 << 3;
+
+/// An empty page that has no neighbour.
+fn page_with(flags: u16) -> Vec<u8> {
+    let mut page = page::empty(SPECIAL);
+    let special = BYTES - SPECIAL;
+    page[special..special + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    page[special + 6..].copy_from_slice(&flags.to_le_bytes());
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_zero_is_written() {
+        let gin = GinPages {
+            pending_pages: 1,
+            total_pages: 17,
+            entry_pages: 9,
+            data_pages: 7,
+            entries: 31,
+        };
+        let commands = write("base/1/2", &gin);
+        let places: Vec<&str> = commands
+            .iter()
+            .filter_map(|line| line.split("seek=").nth(1)?.split(' ').next())
+            .collect();
+        assert_eq!(places, ["0", "1", "2", "255", "256", "511"]);
+        // As `page_checksum` of pageinspect says of them.
+        let pages = pages(&gin);
+        let checksum = |block: usize| &pages[block * BYTES + 8..block * BYTES + 10];
+        assert_eq!(checksum(0), 61_065_u16.to_le_bytes());
+        assert_eq!(checksum(1), 27_255_u16.to_le_bytes());
+    }
 }
