@@ -12,7 +12,7 @@ use crate::cli::outputs::{self, Examined, OutputArgs};
 use crate::cli::partitions::check::checked;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::take_both;
-use crate::cli::plan::workload::QueryArgs;
+use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::cli::snapshot::origin::{origin, too_old};
@@ -33,6 +33,7 @@ use crate::report::timeline::Timeline;
 use crate::report::verdict::Checked;
 use crate::report::{Report, Section};
 
+use super::plan::server_statements::with_texts;
 use super::plan::take::Side;
 
 /// Check the pending migrations against a snapshot of production
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
     scale: f64,
     #[command(flatten)]
-    queries: QueryArgs,
+    queries: ForetoldArgs,
     #[command(flatten)]
     shadow: ShadowArgs,
     #[command(flatten)]
@@ -95,7 +96,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     };
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
-    let queries = args.queries.queries_if_any(context)?;
+    let queries = args.queries.queries_if_any(context, &snapshot)?;
     let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let [before, after] =
@@ -112,7 +113,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     });
     let subjects = subjects(&pending, &queries);
     let judged = judged(context, &pending, (&before, &after), report, findings, subjects);
-    Ok(on_snapshot(judged))
+    let report = with_texts(judged.report, &queries);
+    Ok(on_snapshot(Examined { report, ..judged }))
 }
 
 /// The answer where the migrations cannot even be run.

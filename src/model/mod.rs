@@ -20,6 +20,7 @@ pub mod migration;
 pub mod page;
 pub mod partition_name;
 pub mod snapshot;
+pub mod statement;
 pub mod substitution;
 pub mod suggest;
 pub mod time_key;

@@ -8,6 +8,7 @@ use super::extended_statistics::ExtendedStatistics;
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
 use super::migration::History;
+use super::statement::CountedStatement;
 use super::substitution::Substitute;
 
 /// Grows when a program that reads the file would have to change. New keys do not count.
@@ -53,6 +54,10 @@ pub struct Snapshot {
     /// What is known of several columns together, and of expressions.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub extended: Vec<ExtendedStatistics>,
+    /// The statements that the server spends its time on, the dearest first; where they were asked
+    /// for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub statements: Vec<CountedStatement>,
     /// What stands for values of the profile's queries, where those of the column do not stand for
     /// themselves.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

@@ -85,6 +85,7 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             counters_since,
             columns,
             extended: extended?,
+            statements: Vec::new(),
             substitutes: Vec::new(),
             fidelity: None,
             unread: unread.into_iter().collect::<Result<_>>()?,

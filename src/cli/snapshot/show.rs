@@ -13,6 +13,7 @@ use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
 use super::origin::origin;
+use super::statements;
 
 /// Show what a snapshot file discloses: all of it that comes from rows
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,9 @@ fn shown(path: &Path, snapshot: &Snapshot) -> Report {
         let header = ["extended statistics", "of", "holds", "values in the file"];
         let mut table = Table::new("extended statistics", &header);
         table.rows = snapshot.extended.iter().map(extended).collect();
+        report = report.table(table);
+    }
+    if let Some(table) = statements::table(snapshot) {
         report = report.table(table);
     }
     report.findings(snapshot.unread.clone())
