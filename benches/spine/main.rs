@@ -20,6 +20,7 @@ mod migrate;
 mod plans;
 mod rotate;
 mod server;
+mod snapshot;
 mod table;
 
 /// How much to do.
@@ -97,7 +98,7 @@ struct Bench {
 /// A case: its name and what it adds to the table.
 type Case = (&'static str, fn(&Bench) -> Vec<table::Row>);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("version", version),
     ("nothing_to_do", migrate::nothing_to_do),
     ("many_applied", migrate::many_applied),
@@ -110,6 +111,7 @@ const CASES: [Case; 12] = [
     ("rotate_drop", rotate::drop_expired),
     ("rotate_nothing", rotate::nothing),
     ("plans", plans::capture),
+    ("snapshot", snapshot::take),
 ];
 
 fn main() {

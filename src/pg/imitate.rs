@@ -182,10 +182,8 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     }
     gin::renew_files(session, relations).map_err(explain)?;
     let at = btree_pages::ALL_EQUAL_IMAGE as i64;
-    let mut folder = String::new();
     let files = include_str!("sql/imitate_files.sql");
     let files = session.each(files, &[(&at, Type::INT8)], |row| {
-        folder = row.get(5);
         let all_equal_image = row.get::<_, Option<bool>>(4).unwrap_or_default();
         Ok(File {
             name: name(row, 0)?,
@@ -197,7 +195,7 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
     let known: BTreeMap<&QualifiedName, &RelationSize> =
         relations.iter().map(|one| (&one.name, one)).collect();
-    let lines = script(&files, &known, &folder);
+    let lines = script(&files, &known);
     let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
     if lines.is_empty() {
         return Ok(());
@@ -207,57 +205,52 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     session.run(&copy).map_err(explain)
 }
 
-/// Commands for a shell in the data directory. What is written besides relations is in the
-/// database's own `folder`, which nobody else writes to, and goes with it.
-fn script(
-    files: &[File],
-    known: &BTreeMap<&QualifiedName, &RelationSize>,
-    folder: &str,
-) -> Vec<String> {
-    let mut kinds = BTreeSet::new();
-    let (mut trees, mut lengths) = (Vec::new(), Vec::new());
+/// Commands for a shell in the data directory: as few as possible, since each is a process.
+fn script(files: &[File], known: &BTreeMap<&QualifiedName, &RelationSize>) -> Vec<String> {
+    let mut trees: BTreeMap<(u32, bool), Vec<String>> = BTreeMap::new();
+    let mut lengths: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    let mut lines = Vec::new();
     for file in files {
         let Some(size) = known.get(&file.name) else { continue };
         let mut pages = size.file_pages;
         let path = &file.path;
         if let (Some(height), "btree") = (size.tree_height, file.access_method.as_str()) {
             let kind = (height.min(HEIGHT_MAX), file.all_equal_image);
-            kinds.insert(kind);
-            let tree = tree_file(folder, kind);
-            trees.push(format!("dd if={tree} of={path} bs={BLOCK} conv=notrunc 2>/dev/null"));
+            trees.entry(kind).or_default().push(path.clone());
             pages = pages.max(u64::from(kind.0) + 2);
         }
         if let (Some(gin), "gin") = (&size.gin, file.access_method.as_str()) {
-            trees.extend(gin::write(path, gin));
+            lines.push(gin::write(path, gin));
         }
-        lengths.extend(truncate(path, pages));
+        for (segment, bytes) in segments(path, pages) {
+            lengths.entry(bytes).or_default().push(segment);
+        }
     }
-    let written = kinds.iter().map(|kind| {
-        let bytes = BASE64.encode(btree_pages::pages(kind.0, kind.1));
-        format!("echo {bytes} | base64 -d > {}", tree_file(folder, *kind))
-    });
-    let removed = kinds.iter().map(|kind| format!("rm -f {}", tree_file(folder, *kind)));
-    written.chain(trees).chain(removed).chain(lengths).collect()
-}
-
-/// Where the pages of all b-trees of a kind are for a moment.
-fn tree_file(folder: &str, (height, all_equal_image): (u32, bool)) -> String {
-    format!("{folder}/pgtune_tree_{height}_{}", u8::from(all_equal_image))
-}
-
-/// Gives a relation's files a length, one for each gigabyte.
-fn truncate(path: &str, pages: u64) -> Vec<String> {
-    let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
-    let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
-    let mut lines = Vec::new();
-    if full > 0 {
-        let names: Vec<String> = (0..full).map(name).collect();
-        lines.push(format!("truncate -s {} {}", SEGMENT_PAGES * BLOCK, names.join(" ")));
+    for ((height, all_equal_image), paths) in &trees {
+        let pages = BASE64.encode(btree_pages::pages(*height, *all_equal_image));
+        let paths = paths.chunks(PATHS_PER_COMMAND).map(|paths| paths.join(" "));
+        lines.extend(paths.map(|to| format!("echo {pages} | base64 -d | tee {to} > /dev/null")));
     }
-    if rest > 0 {
-        lines.push(format!("truncate -s {} {}", rest * BLOCK, name(full)));
+    for (bytes, paths) in &lengths {
+        let paths = paths.chunks(PATHS_PER_COMMAND).map(|paths| paths.join(" "));
+        lines.extend(paths.map(|of| format!("truncate -s {bytes} {of}")));
     }
     lines
+}
+
+/// How many paths a command gets: far less than what any system takes.
+const PATHS_PER_COMMAND: usize = 200;
+
+/// The files of a relation, one for each gigabyte, and their lengths.
+fn segments(path: &str, pages: u64) -> Vec<(String, u64)> {
+    let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
+    let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
+    let mut segments: Vec<(String, u64)> =
+        (0..full).map(|at| (name(at), SEGMENT_PAGES * BLOCK)).collect();
+    if rest > 0 {
+        segments.push((name(full), rest * BLOCK));
+    }
+    segments
 }
 
 /// What pg_class shall say of a relation.
@@ -294,14 +287,21 @@ fn write_statistics(
     insert_statistics(session, columns)
 }
 
+/// How many columns are written at once: each may have hundreds of values.
+const COLUMNS_PER_QUERY: usize = 1_000;
+
 /// Writes statistics of columns that have none yet.
 fn insert_statistics(
     session: &mut Session,
     columns: &[ColumnStatistics],
 ) -> std::result::Result<(), Failure> {
-    let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
-    let json = serde_json::to_string(&rows).unwrap_or_default();
-    session.query(include_str!("sql/imitate_statistics.sql"), &[(&json, Type::TEXT)]).map(drop)
+    let sql = include_str!("sql/imitate_statistics.sql");
+    for columns in columns.chunks(COLUMNS_PER_QUERY) {
+        let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
+        let json = serde_json::to_string(&rows).unwrap_or_default();
+        session.query(sql, &[(&json, Type::TEXT)])?;
+    }
+    Ok(())
 }
 
 /// A column's row of pg_statistic.
@@ -385,11 +385,44 @@ mod tests {
 
     #[test]
     fn a_relation_of_gigabytes_has_a_file_for_each() {
-        assert_eq!(truncate("base/1/2", 3), ["truncate -s 24576 base/1/2"]);
-        let lines = truncate("base/1/2", 2 * SEGMENT_PAGES + 1);
-        let whole = "truncate -s 1073741824 base/1/2 base/1/2.1";
-        assert_eq!(lines, [whole, "truncate -s 8192 base/1/2.2"]);
-        assert!(truncate("base/1/2", 0).is_empty());
+        let named = |pages| {
+            let segments = segments("base/1/2", pages).into_iter();
+            segments.map(|(path, bytes)| format!("{path} {bytes}")).collect::<Vec<_>>()
+        };
+        assert_eq!(named(3), ["base/1/2 24576"]);
+        let whole = ["base/1/2 1073741824", "base/1/2.1 1073741824", "base/1/2.2 8192"];
+        assert_eq!(named(2 * SEGMENT_PAGES + 1), whole);
+        assert!(named(0).is_empty());
+    }
+
+    #[test]
+    fn many_relations_take_few_commands() {
+        let name = |at: usize| {
+            QualifiedName::new(Ident::new("app").unwrap(), Ident::new(format!("i{at}")).unwrap())
+        };
+        let relations: Vec<RelationSize> = (0..1_000)
+            .map(|at| RelationSize {
+                file_pages: 7,
+                tree_height: Some(1),
+                ..RelationSize::new(name(at), 'i')
+            })
+            .collect();
+        let files: Vec<File> = relations
+            .iter()
+            .enumerate()
+            .map(|(at, one)| File {
+                name: one.name.clone(),
+                path: format!("base/5/{at}"),
+                access_method: "btree".to_string(),
+                all_equal_image: true,
+            })
+            .collect();
+        let known = relations.iter().map(|one| (&one.name, one)).collect();
+        let lines = script(&files, &known);
+        assert_eq!(lines.len(), 2 * 1_000 / PATHS_PER_COMMAND);
+        assert!(lines[0].contains("| tee base/5/0 base/5/1 "), "{}", lines[0]);
+        let last = &lines[lines.len() - 1];
+        assert!(last.starts_with("truncate -s 57344 ") && last.ends_with(" base/5/999"), "{last}");
     }
 
     #[test]

@@ -304,3 +304,44 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     shop.run(&["snapshot", "show", "missing.json"]).expect(6, &["missing.json"]);
     shop.run(&["snapshot", "take", "no/such/folder.json"]).expect(6, &["write no/such/folder"]);
 }
+
+#[test]
+fn the_ends_of_columns_are_the_real_ones_and_one_that_fails_takes_no_other_along() {
+    let Some((project, database)) = Project::new("ends") else { return };
+    let sql = "create table t (id int primary key, at date not null, pair text);
+        create index on t (at);
+        insert into t select i, date '2025-01-01' + i, i from generate_series(1, 1000) i;
+        create type pair as (a int, b int);
+        create function no_text(pair) returns text language plpgsql as
+          $$ begin raise 'this takes too long'; end $$;
+        create table pairs (pair pair not null);
+        insert into pairs select (i, i)::pair from generate_series(1, 1000) i;
+        create index on pairs (pair);
+        analyze;
+        create cast (pair as text) with function no_text(pair);
+        insert into t values (-7, '2035-01-01', 'x'), (9999, '2020-01-01', 'x')";
+    database.connect().batch_execute(sql).unwrap();
+    let ends = |values: &str| {
+        let take = ["snapshot", "take", "s.json", "--values", values];
+        let said = project.run(&with_pg_dump(&take));
+        said.expect(0, &[]);
+        let text = std::fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let columns = json["columns"].as_array().unwrap().clone();
+        let of = move |name: &str| {
+            let bounds = columns.iter().find(|one| one["column"] == name).unwrap();
+            let bounds = bounds["values"]["histogram_bounds"].as_array().cloned();
+            bounds.map(|all| (all[0].clone(), all[all.len() - 1].clone()))
+        };
+        (of("id"), of("at"), said)
+    };
+    let (id, at, said) = ends("all");
+    assert_eq!(id, Some(("-7".into(), "9999".into())));
+    assert_eq!(at, Some(("2020-01-01".into(), "2035-01-01".into())));
+    assert!(said.stdout.contains("the ends of 1 column could not be looked up"), "{said}");
+    // Where no values are wanted, nobody looks.
+    let (id, at, said) = ends("none");
+    assert_eq!((id, at), (None, None));
+    assert!(!said.stdout.contains("ends of"), "{said}");
+    database.drop();
+}

@@ -11,25 +11,25 @@ use crate::pg::session::Session;
 use crate::report::Table;
 use crate::sql::normalised::{holds_constants, without_comments};
 
-/// Adds the statements that the server spends most of its time on. Those in which a constant is
-/// left, since the server keeps some texts as they were sent, stay away: a finding counts them.
-pub fn add(context: &Context, session: &mut Session, snapshot: &mut Snapshot) -> Result<()> {
+/// The statements that the server spends most of its time on. Those in which a constant is left,
+/// since the server keeps some texts as they were sent, stay away: a finding counts them.
+pub fn read(
+    context: &Context,
+    session: &mut Session,
+) -> Result<(Vec<CountedStatement>, Option<Finding>)> {
     let counted = server_statements(context, session, &[])?.counted;
     let all = counted.len();
     let kept = counted.into_iter().filter(|one| !holds_constants(&one.sql));
     let kept = kept.map(|one| CountedStatement { sql: without_comments(&one.sql), ..one });
-    snapshot.statements = kept.collect();
-    let left_out = all - snapshot.statements.len();
-    if left_out > 0 {
+    let kept: Vec<CountedStatement> = kept.collect();
+    let left_out = all - kept.len();
+    let finding = (left_out > 0).then(|| {
         let what = plural(left_out, "statement is", "statements are");
         let message = format!("{what} left out: constants stand in the text");
-        let subject = &snapshot.server.database;
-        snapshot.unread.push(
-            Finding::new("statements-unread", Severity::Info, subject, message)
-                .help("write them as queries of the profile, with parameters"),
-        );
-    }
-    Ok(())
+        Finding::new("statements-unread", Severity::Info, "pg_stat_statements", message)
+            .help("write them as queries of the profile, with parameters")
+    });
+    Ok((kept, finding))
 }
 
 /// What a snapshot says of statements; `None` where it has none.

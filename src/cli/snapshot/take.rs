@@ -9,9 +9,9 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::error::Result;
-use crate::model::disclosure::{Column, Disclosure, Values, disclose};
+use crate::model::disclosure::{Column, Disclosure, Treatment, Values, disclose};
 use crate::model::finding::{Finding, Severity};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::model::substitution::{Substitute, sql_digest};
 use crate::model::units::{Millis, human_bytes, human_duration, plural};
 use crate::pg::explain::{self, Asking};
@@ -66,12 +66,12 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut session = database.open()?;
     let server = server::look(&mut session, &database.history_table)?;
     let settings = &context.profile().snapshot;
-    let mut taken = snapshot::snapshot(&mut session, server.history.clone())?;
-    if args.statements {
-        statements::add(context, &mut session, &mut taken)?;
-    }
+    let (statements, left_out) = match args.statements {
+        true => statements::read(context, &mut session)?,
+        false => Default::default(),
+    };
     let values = args.values.unwrap_or(settings.values);
-    let queries: Vec<Query> = taken.statements.iter().map(query).collect();
+    let queries: Vec<Query> = statements.iter().map(query).collect();
     let queries = [context.profile().queries.as_slice(), queries.as_slice()].concat();
     let workload = match values {
         Values::Workload | Values::All => workload(context, &mut session, &server, &queries)?,
@@ -82,6 +82,11 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
     let disclosure =
         Disclosure { values, used: &workload.used, expressions: &expressions, redact: &redact };
+    let is_needed = |one: &ColumnStatistics| disclosure.treatment(one) != Treatment::Withheld;
+    let mut taken = snapshot::snapshot(&mut session, server.history.clone(), is_needed)?;
+    taken.statements = statements;
+    taken.unread.extend(left_out);
+    snapshot::add_ends(&mut session, &mut taken)?;
     substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
     disclose(&mut taken, &disclosure);
     add_schema(context, &database, &mut taken, &args)?;
@@ -92,7 +97,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         args.file.display(),
         plural(relations, "relation", "relations"),
         plural(columns, "column", "columns"),
-        human_bytes(bytes as u64),
+        human_bytes(bytes),
         human_duration(begin.elapsed())
     );
     context.show(&Report::new(&title).findings(taken.unread))
