@@ -120,6 +120,16 @@ impl ExtendedStatistics {
         self.columns.iter().map(ToString::to_string).chain(expressions).collect()
     }
 
+    /// What of it holds no values of rows.
+    pub fn counts(&self) -> ExtendedStatistics {
+        let expression = |one: &Expression| Expression { statistics: None, ..one.clone() };
+        ExtendedStatistics {
+            expressions: self.expressions.iter().map(expression).collect(),
+            most_common: None,
+            ..self.clone()
+        }
+    }
+
     /// Those of a table with so many times the rows.
     pub fn scaled(&self, factor: f64) -> ExtendedStatistics {
         let groups = |one: &Groups| {

@@ -98,8 +98,9 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding
     let relations = with_heights(session, snapshot)?;
     extend_files(session, &relations)?;
     write_sizes(session, &relations).map_err(explain)?;
-    write_statistics(session, &snapshot.columns).map_err(explain)?;
-    extended::write_extended(session, &snapshot.extended).map_err(explain)
+    let mut findings = write_statistics(session, &snapshot.columns).map_err(explain)?;
+    findings.extend(extended::write_extended(session, &snapshot.extended).map_err(explain)?);
+    Ok(findings)
 }
 
 /// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
@@ -279,12 +280,36 @@ fn write_sizes(
     session.query(include_str!("sql/imitate_sizes.sql"), &[(&json, Type::TEXT)]).map(drop)
 }
 
+/// Writes all statistics of columns. Where a migration has given a column another type, which
+/// cannot read its values, there are none; that is told.
 fn write_statistics(
     session: &mut Session,
     columns: &[ColumnStatistics],
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<Vec<Finding>, Failure> {
     session.run("DELETE FROM pg_statistic WHERE starelid >= 16384")?;
-    insert_statistics(session, columns)
+    let mut findings = Vec::new();
+    let mut batches: Vec<&[ColumnStatistics]> = columns.chunks(COLUMNS_PER_QUERY).rev().collect();
+    while let Some(batch) = batches.pop() {
+        match (insert_statistics(session, batch), batch) {
+            (Ok(()), _) => {}
+            (Err(failure), _) if failure.verdict() == Verdict::Gone => return Err(failure),
+            (Err(failure), [one]) => {
+                let without = ColumnStatistics { values: None, ..one.clone() };
+                insert_statistics(session, &[without])?;
+                let subject = format!("{}.{}", one.relation, one.column);
+                let message = format!("its values are not of its type here: {}", failure.message);
+                findings.push(
+                    Finding::new("shadow-statistics", Severity::Info, subject, message)
+                        .help("plans are foretold without them"),
+                );
+            }
+            (Err(_), several) => {
+                let (first, second) = several.split_at(several.len() / 2);
+                batches.extend([second, first]);
+            }
+        }
+    }
+    Ok(findings)
 }
 
 /// How many columns are written at once: each may have hundreds of values.
@@ -296,12 +321,9 @@ fn insert_statistics(
     columns: &[ColumnStatistics],
 ) -> std::result::Result<(), Failure> {
     let sql = include_str!("sql/imitate_statistics.sql");
-    for columns in columns.chunks(COLUMNS_PER_QUERY) {
-        let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
-        let json = serde_json::to_string(&rows).unwrap_or_default();
-        session.query(sql, &[(&json, Type::TEXT)])?;
-    }
-    Ok(())
+    let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
+    let json = serde_json::to_string(&rows).unwrap_or_default();
+    session.query(sql, &[(&json, Type::TEXT)]).map(drop)
 }
 
 /// A column's row of pg_statistic.

@@ -345,3 +345,40 @@ fn the_ends_of_columns_are_the_real_ones_and_one_that_fails_takes_no_other_along
     assert!(!said.stdout.contains("ends of"), "{said}");
     database.drop();
 }
+
+#[test]
+fn a_column_of_another_type_is_planned_without_its_values() {
+    let Some((project, database)) = Project::new("retyped") else { return };
+    let sql = "create table pages (id int primary key, path text, city text);
+        insert into pages select i, '/p/' || i % 300, 'c' || i % 7 from generate_series(1, 5000) i;
+        create statistics both_of_them on path, city from pages; analyze pages";
+    database.connect().batch_execute(sql).unwrap();
+    project.profile(
+        "[[queries]]\nname = \"q\"\nsql = \"select city, path from pages group by 1, 2\"\n",
+    );
+    let take = ["snapshot", "take", "s.json", "--values", "all"];
+    let said = project.run(&with_pg_dump(&take));
+    said.expect(0, &[]);
+    if said.stdout.contains("there is no pg_dump") {
+        skipped("a snapshot's schema");
+        return;
+    }
+    project
+        .migration("V1__int", "alter table pages alter column path type int using length(path);");
+    let mut command = project.command(&["plan", "predict", "--snapshot", "s.json"]);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    let said = crate::user_project::said(command);
+    said.expect(0, &[]);
+    // What is counted stays: 2,100 groups, whatever the types.
+    assert!(said.stdout.contains("identical"), "{said}");
+    for (subject, text) in [
+        ("public.pages.path", "its values are not of its type here: invalid input syntax"),
+        ("public.both_of_them", "its values are not of their types here: invalid input syntax"),
+    ] {
+        let line = said.stdout.lines().find(|line| line.contains(subject));
+        assert!(line.is_some_and(|line| line.contains(text)), "{text}: {said}");
+    }
+    database.drop();
+}

@@ -26,8 +26,8 @@ const TYPES: [&str; 3] = ["pg_ndistinct", "pg_dependencies", "pg_mcv_list"];
 /// The scratch table.
 const SCRATCH: &str = "pg_temp.pgtune_scratch";
 
-/// Writes all statistics whose objects are here and are about the same. What cannot be written is
-/// a finding: the planner then goes without.
+/// Writes all statistics whose objects are here and are about the same. Where values cannot be
+/// written, as a migration has changed their types, that is told and the counts are written.
 pub fn write_extended(
     session: &mut Session,
     extended: &[ExtendedStatistics],
@@ -48,23 +48,35 @@ pub fn write_extended(
     for one in extended {
         let Some(target) = targets.get(&one.name) else { continue };
         let Some(places) = target.places(one) else { continue };
-        session.run("SAVEPOINT pgtune_one")?;
-        match write_one(session, one, target, &places) {
-            Ok(()) => session.run("RELEASE SAVEPOINT pgtune_one")?,
-            Err(failure) if failure.verdict() == Verdict::Gone => return Err(failure),
-            Err(failure) => {
-                session.run("ROLLBACK TO SAVEPOINT pgtune_one")?;
-                let subject = one.name.to_string();
-                let message = format!("cannot be imitated: {}", failure.message);
-                findings.push(
-                    Finding::new("shadow-statistics", Severity::Warning, subject, message)
-                        .help("plans of queries that need them cannot be foretold"),
-                );
-            }
-        }
+        let Err(failure) = try_one(session, one, target, &places)? else { continue };
+        let subject = one.name.to_string();
+        let message = format!("its values are not of their types here: {}", failure.message);
+        findings.push(
+            Finding::new("shadow-statistics", Severity::Info, subject, message)
+                .help("plans are foretold with its counts alone"),
+        );
+        try_one(session, &one.counts(), target, &places)??;
     }
     session.run(&format!("{}; COMMIT", casts("DROP", "")))?;
     Ok(findings)
+}
+
+/// Writes one, or leaves everything as it was. The outer error is a lost connection.
+fn try_one(
+    session: &mut Session,
+    one: &ExtendedStatistics,
+    target: &Target,
+    places: &[usize],
+) -> std::result::Result<std::result::Result<(), Failure>, Failure> {
+    session.run("SAVEPOINT pgtune_one")?;
+    let written = write_one(session, one, target, places);
+    let end = match &written {
+        Ok(()) => "RELEASE SAVEPOINT pgtune_one",
+        Err(failure) if failure.verdict() == Verdict::Gone => return written.map(Ok),
+        Err(_) => "ROLLBACK TO SAVEPOINT pgtune_one",
+    };
+    session.run(end)?;
+    Ok(written)
 }
 
 /// A statistics object of the shadow. Its places are its columns and then its expressions.
