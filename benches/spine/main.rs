@@ -21,6 +21,7 @@ mod plans;
 mod rotate;
 mod server;
 mod shadow;
+mod snapshot;
 mod table;
 
 /// How much to do.
@@ -98,7 +99,7 @@ struct Bench {
 /// A case: its name and what it adds to the table.
 type Case = (&'static str, fn(&Bench) -> Vec<table::Row>);
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     ("version", version),
     ("nothing_to_do", migrate::nothing_to_do),
     ("many_applied", migrate::many_applied),
@@ -113,6 +114,7 @@ const CASES: [Case; 14] = [
     ("plans", plans::capture),
     ("check_terabyte", shadow::terabyte),
     ("check_tables", shadow::many_tables),
+    ("snapshot", snapshot::take),
 ];
 
 fn main() {

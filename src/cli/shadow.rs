@@ -293,7 +293,7 @@ impl<'a> Shadow<'a> {
     }
 
     /// Makes the planner see what the snapshot says, and opens a session that plans as there.
-    pub fn imitate(&self, database: &Database) -> Result<(Session, Facts)> {
+    pub fn imitate(&mut self, database: &Database) -> Result<(Session, Facts)> {
         self.imitate_as(database, self.snapshot)
     }
 
@@ -306,7 +306,7 @@ impl<'a> Shadow<'a> {
     /// The same of a database that migrations have changed since it was copied from `before`, which
     /// has to plan as the snapshot says.
     pub fn imitate_after(
-        &self,
+        &mut self,
         before: &mut Session,
         database: &Database,
     ) -> Result<(Session, Facts)> {
@@ -315,11 +315,19 @@ impl<'a> Shadow<'a> {
     }
 
     /// Makes the planner see what another snapshot says.
-    pub fn imitate_as(&self, database: &Database, snapshot: &Snapshot) -> Result<(Session, Facts)> {
+    pub fn imitate_as(
+        &mut self,
+        database: &Database,
+        snapshot: &Snapshot,
+    ) -> Result<(Session, Facts)> {
         let mut session = database.open_runner()?;
         // The history is read while its table is short: afterwards it is as long as any.
         let facts = server::look(&mut session, &database.history_table)?;
-        imitate(&mut session, snapshot)?;
+        for finding in imitate(&mut session, snapshot)? {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
         // A server of others may have been tuned.
         let mut settings = server::planner_defaults(&mut session)?;
         settings.extend(self.snapshot.settings.clone());

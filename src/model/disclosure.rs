@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::extended_statistics::ExtendedStatistics;
 use super::ident::{Ident, QualifiedName};
 use super::snapshot::{ColumnStatistics, Snapshot};
 
@@ -70,23 +71,53 @@ pub enum Treatment {
 impl Disclosure<'_> {
     /// What becomes of this column's values.
     pub fn treatment(&self, column: &ColumnStatistics) -> Treatment {
-        let expression = self.expressions.get(&column.relation);
-        let text = expression.map_or(column.column.as_str(), |(_, text)| text.as_str());
+        match self.expressions.get(&column.relation) {
+            Some((table, text)) => self.of_expression(table, text),
+            None => self.of_column(&column.column),
+        }
+    }
+
+    /// A column of a partition is the same as that of the whole table, by its name.
+    fn of_column(&self, column: &Ident) -> Treatment {
+        self.judged(column.as_str(), || self.used.iter().any(|(_, used)| used == column))
+    }
+
+    fn of_expression(&self, table: &QualifiedName, text: &str) -> Treatment {
+        self.judged(text, || self.used.iter().any(|(used, _)| used == table))
+    }
+
+    fn judged(&self, text: &str, is_used: impl Fn() -> bool) -> Treatment {
         let text = text.to_lowercase();
         let is_redacted = self.redact.iter().any(|part| text.contains(&part.to_lowercase()));
-        // A column of a partition is the same as that of the whole table, by its name.
-        let is_needed = match (self.values, expression) {
-            (Values::None, _) => false,
-            (Values::All, _) => true,
-            (Values::Workload, None) => {
-                self.used.iter().any(|(_, used)| used.as_str() == column.column.as_str())
-            }
-            (Values::Workload, Some((table, _))) => self.used.iter().any(|(used, _)| used == table),
+        let is_needed = match self.values {
+            Values::None => false,
+            Values::All => true,
+            Values::Workload => is_used(),
         };
         match (is_needed, is_redacted) {
             (true, false) => Treatment::Disclosed,
             (true, true) => Treatment::Substituted,
             (false, _) => Treatment::Withheld,
+        }
+    }
+
+    /// Takes out what may not be disclosed: combinations of values where one of them may not. There
+    /// are no substitutes.
+    fn disclose_extended(&self, extended: &mut ExtendedStatistics) {
+        let table = &extended.relation;
+        let is_told = |text: &str| self.of_expression(table, text) == Treatment::Disclosed;
+        let are_told =
+            extended.columns.iter().all(|one| self.of_column(one) == Treatment::Disclosed)
+                && extended.expressions.iter().all(|one| is_told(&one.text));
+        if let (Some(common), false) = (&mut extended.most_common, are_told) {
+            common.values = None;
+        }
+        for expression in &mut extended.expressions {
+            if let (Some(statistics), false) =
+                (&mut expression.statistics, is_told(&expression.text))
+            {
+                statistics.values = None;
+            }
         }
     }
 }
@@ -105,11 +136,13 @@ pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
             column.values = None;
         }
     }
+    snapshot.extended.iter_mut().for_each(|one| disclosure.disclose_extended(one));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::extended_statistics::{CommonGroups, Expression};
     use crate::model::snapshot::ColumnSample;
 
     fn name(text: &str) -> QualifiedName {
@@ -153,5 +186,47 @@ mod tests {
         assert_eq!(kept(Values::Workload, &[]), ["id", "user_email", "lower"]);
         assert_eq!(kept(Values::All, &["MAIL"]), ["id", "note"]);
         assert_eq!(kept(Values::None, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn combinations_are_disclosed_where_each_of_their_values_is() {
+        let used = BTreeSet::from([
+            (name("users"), Ident::new("city").unwrap()),
+            (name("users"), Ident::new("user_email").unwrap()),
+        ]);
+        let told = |values, columns: &[&str], expression: &str| {
+            let statistics = snapshot(&[("users", "expr")]).columns.remove(0);
+            let mut snapshot = Snapshot::default();
+            let common = CommonGroups {
+                frequencies: vec![0.5],
+                base_frequencies: vec![0.1],
+                values: Some(vec![vec![None, None]]),
+            };
+            snapshot.extended.push(ExtendedStatistics {
+                name: name("users_stats"),
+                relation: name("users"),
+                inherited: false,
+                columns: columns.iter().map(|column| Ident::new(*column).unwrap()).collect(),
+                expressions: vec![Expression {
+                    text: expression.to_string(),
+                    statistics: Some(statistics),
+                }],
+                ndistinct: Vec::new(),
+                dependencies: Vec::new(),
+                most_common: Some(common),
+            });
+            let (expressions, redact) = (BTreeMap::new(), &["mail"][..]);
+            let disclosure = Disclosure { values, used: &used, expressions: &expressions, redact };
+            disclose(&mut snapshot, &disclosure);
+            let one = snapshot.extended.remove(0);
+            let expression = one.expressions[0].statistics.as_ref().unwrap();
+            (one.most_common.unwrap().values.is_some(), expression.values.is_some())
+        };
+        assert_eq!(told(Values::Workload, &["city"], "lower(city)"), (true, true));
+        assert_eq!(told(Values::Workload, &["city", "zip"], "lower(city)"), (false, true));
+        assert_eq!(told(Values::All, &["city", "zip"], "lower(city)"), (true, true));
+        assert_eq!(told(Values::All, &["user_email"], "lower(city)"), (false, true));
+        assert_eq!(told(Values::All, &["city"], "lower(user_email)"), (false, false));
+        assert_eq!(told(Values::None, &["city"], "lower(city)"), (false, false));
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::extended_statistics::ExtendedStatistics;
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
 use super::migration::History;
+use super::statement::CountedStatement;
 use super::substitution::Substitute;
 
 /// Grows when a program that reads the file would have to change. New keys do not count.
@@ -23,7 +25,7 @@ fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
 }
 
 /// Columns of at most so many values are taken for enumerations: more rows bring no new ones.
-const ENUMERATION_MAX: f32 = 1_000.0;
+const ENUMERATION_MAX: f64 = 1_000.0;
 
 /// A database as the planner sees it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,8 +45,19 @@ pub struct Snapshot {
     pub history: History,
     /// Tables, materialized views and indexes.
     pub relations: Vec<RelationSize>,
+    /// Since when the counters of relations run: RFC 3339, UTC. `None` where they were never set
+    /// back: since the database exists, or the server lost them in a crash.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub counters_since: Option<String>,
     /// What is known of columns, also of those of indexes on expressions.
     pub columns: Vec<ColumnStatistics>,
+    /// What is known of several columns together, and of expressions.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub extended: Vec<ExtendedStatistics>,
+    /// The statements that the server spends its time on, the dearest first; where they were asked
+    /// for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub statements: Vec<CountedStatement>,
     /// What stands for values of the profile's queries, where those of the column do not stand for
     /// themselves.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -108,6 +121,103 @@ pub struct RelationSize {
     /// Levels of a b-tree above its leaves, where they could be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tree_height: Option<u32>,
+    /// What GIN counted, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gin: Option<GinPages>,
+    /// The table of an index.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub table: Option<QualifiedName>,
+    /// The statement that makes an index, as `pg_get_indexdef` writes it with an empty search path.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub definition: Option<String>,
+    /// Storage parameters (`reloptions`), each `name=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub options: Vec<String>,
+    /// How it was used, on the server that the snapshot was taken of.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// What a GIN index was like when it was built or vacuumed, as its first page says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GinPages {
+    /// Pages of what waits to be sorted in.
+    pub pending_pages: u32,
+    /// All pages.
+    pub total_pages: u32,
+    /// Pages of entries.
+    pub entry_pages: u32,
+    /// Pages of long lists of rows.
+    pub data_pages: u32,
+    /// Entries.
+    pub entries: i64,
+}
+
+impl GinPages {
+    /// The index of a table with so many times the rows, as the planner itself takes it to grow.
+    fn scaled(&self, factor: f64) -> GinPages {
+        let pages = |pages: u32| (f64::from(pages) * factor).ceil() as u32;
+        GinPages {
+            pending_pages: pages(self.pending_pages),
+            total_pages: pages(self.total_pages),
+            entry_pages: pages(self.entry_pages),
+            data_pages: pages(self.data_pages),
+            entries: (self.entries as f64 * factor) as i64,
+        }
+    }
+}
+
+/// How a relation was used since [`Snapshot::counters_since`], as `pg_stat_user_tables` and
+/// `pg_stat_user_indexes` count it: keys of the relation, and not there where nobody counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Rows inserted into a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_ins: Option<u64>,
+    /// Rows updated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_upd: Option<u64>,
+    /// Rows updated without a new entry in any index; they count as updated too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_hot_upd: Option<u64>,
+    /// Rows deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tup_del: Option<u64>,
+    /// Sequential scans of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq_scan: Option<u64>,
+    /// Scans of an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idx_scan: Option<u64>,
+}
+
+impl RelationSize {
+    /// An empty relation of which nothing is known.
+    pub fn new(name: QualifiedName, kind: char) -> RelationSize {
+        RelationSize {
+            name,
+            kind,
+            file_pages: 0,
+            pages: 0,
+            tuples: 0.0,
+            all_visible_pages: 0,
+            access_method: String::new(),
+            tree_height: None,
+            gin: None,
+            table: None,
+            definition: None,
+            options: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Counters {
+    /// Rows written to a table; `None` of what is no table.
+    pub fn written(&self) -> Option<u64> {
+        Some(self.n_tup_ins? + self.n_tup_upd? + self.n_tup_del?)
+    }
 }
 
 /// What ANALYZE found of a column, as `pg_stats` shows it.
@@ -158,6 +268,15 @@ pub struct ColumnSample {
     /// A histogram of how many distinct elements arrays have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub elem_count_histogram: Vec<f32>,
+    /// A histogram of the lengths of ranges that are not empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub range_length_histogram: Vec<f64>,
+    /// The share of empty ranges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range_empty_frac: Option<f32>,
+    /// Histograms of the lower and of the upper bounds of ranges, together as ranges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub range_bounds_histogram: Vec<String>,
 }
 
 impl Snapshot {
@@ -179,16 +298,31 @@ impl Snapshot {
             tuples: if one.tuples > 0.0 { one.tuples * factor } else { one.tuples },
             all_visible_pages: pages(one.all_visible_pages),
             tree_height: None,
+            gin: one.gin.as_ref().map(|gin| gin.scaled(factor)),
             ..one.clone()
         });
-        let columns = self.columns.iter().map(|one| {
-            // Above a tenth of the rows ANALYZE tells a share, which stays.
-            let grows = one.n_distinct > ENUMERATION_MAX;
-            let n_distinct = if grows { one.n_distinct * factor as f32 } else { one.n_distinct };
-            ColumnStatistics { n_distinct, ..one.clone() }
-        });
-        let (relations, columns) = (relations.collect(), columns.collect());
-        Snapshot { relations, columns, ..self.clone() }
+        let columns = self.columns.iter().map(|one| one.scaled(factor));
+        let extended = self.extended.iter().map(|one| one.scaled(factor));
+        Snapshot {
+            relations: relations.collect(),
+            columns: columns.collect(),
+            extended: extended.collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// So many times the distinct values, unless they are so few that more rows bring no new ones.
+pub fn scaled_count(count: f64, factor: f64) -> f64 {
+    if count > ENUMERATION_MAX { count * factor } else { count }
+}
+
+impl ColumnStatistics {
+    /// The column of a table with so many times the rows. Above a tenth of the rows ANALYZE tells a
+    /// share, which stays.
+    pub fn scaled(&self, factor: f64) -> ColumnStatistics {
+        let n_distinct = scaled_count(f64::from(self.n_distinct), factor) as f32;
+        ColumnStatistics { n_distinct, ..self.clone() }
     }
 }
 
@@ -200,14 +334,12 @@ mod tests {
     fn what_is_unique_grows_and_enumerations_stay() {
         let name = QualifiedName::new(Ident::new("app").unwrap(), Ident::new("t").unwrap());
         let relation = RelationSize {
-            name: name.clone(),
-            kind: 'r',
             file_pages: 10,
             pages: 10,
             tuples: 1_000.0,
             all_visible_pages: 4,
-            access_method: String::new(),
             tree_height: Some(1),
+            ..RelationSize::new(name.clone(), 'r')
         };
         let never_analyzed = RelationSize { pages: 0, tuples: -1.0, ..relation.clone() };
         let column = |n_distinct| ColumnStatistics {

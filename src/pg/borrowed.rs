@@ -79,7 +79,7 @@ pub fn system_identifier(session: &mut Session) -> Option<i64> {
 }
 
 /// The programs that make files as long as the originals; each stands for a bit of the exit code.
-const TOOLS: [&str; 5] = ["sh", "base64", "tee", "truncate", "rm"];
+const TOOLS: [&str; 4] = ["sh", "base64", "tee", "truncate"];
 
 /// Errors where the server cannot run what gives files their length.
 pub fn refuse_without_tools(session: &mut Session) -> Result<()> {
@@ -93,7 +93,7 @@ pub fn refuse_without_tools(session: &mut Session) -> Result<()> {
 
 fn without_tools(failure: &Failure) -> Error {
     const EXTERNAL_ROUTINE: &str = "38000";
-    const IMAGE: &str = "the official images of postgres have sh, base64, tee, truncate and rm";
+    const IMAGE: &str = "the official images of postgres have sh, base64, tee and truncate";
     if failure.code != EXTERNAL_ROUTINE {
         return failure.explain("the shadow's server refuses COPY … TO PROGRAM").hint(
             "a managed service cannot hold a shadow: use a container, or leave --shadow-url out",

@@ -126,7 +126,7 @@ fn qualified(names: Vec<String>) -> Result<Vec<QualifiedName>> {
 }
 
 /// The same where an outer join may have found nothing.
-fn optional_name(row: &Row, at: usize) -> Result<Option<QualifiedName>> {
+pub fn optional_name(row: &Row, at: usize) -> Result<Option<QualifiedName>> {
     match row.get::<_, Option<String>>(at) {
         Some(_) => name(row, at).map(Some),
         None => Ok(None),

@@ -150,14 +150,14 @@ fn likely_size(before: &mut Session, index: &Index, table: &RelationSize) -> Res
     };
     let file_pages = if index.kind == 'i' { index_pages(&shape, &content) } else { 0 };
     Ok(RelationSize {
-        name: index.name.clone(),
-        kind: index.kind,
         file_pages,
         pages: i64::try_from(file_pages).unwrap_or(i64::MAX),
         tuples: content.rows,
-        all_visible_pages: 0,
         access_method: index.access_method.clone(),
-        tree_height: None,
+        table: Some(index.table.clone()),
+        definition: Some(index.definition.clone()),
+        options: index.options.clone(),
+        ..RelationSize::new(index.name.clone(), index.kind)
     })
 }
 

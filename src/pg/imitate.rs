@@ -26,6 +26,9 @@ use crate::model::tree::{Key, btree_height};
 use crate::sql::split::split;
 use crate::sql::without_psql;
 
+mod extended;
+mod gin;
+
 /// Bytes of a page; a server with others is refused.
 const BLOCK: u64 = 8_192;
 /// Pages of a segment, a file of 1 GB.
@@ -81,8 +84,8 @@ fn run_with_roles(session: &mut Session, sql: &str) -> std::result::Result<(), F
 }
 
 /// Makes the planner see what the snapshot says. The tables must be empty, and nothing may have
-/// been planned since the last call but one that made other sizes.
-pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
+/// been planned since the last call but one that made other sizes. What cannot be imitated is told.
+pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding>> {
     let explain = |failure: Failure| failure.explain("cannot prepare the shadow");
     if u64::from(snapshot.server.block_size) != BLOCK {
         let size = snapshot.server.block_size;
@@ -95,7 +98,9 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<()> {
     let relations = with_heights(session, snapshot)?;
     extend_files(session, &relations)?;
     write_sizes(session, &relations).map_err(explain)?;
-    write_statistics(session, &snapshot.columns).map_err(explain)
+    let mut findings = write_statistics(session, &snapshot.columns).map_err(explain)?;
+    findings.extend(extended::write_extended(session, &snapshot.extended).map_err(explain)?);
+    Ok(findings)
 }
 
 /// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
@@ -176,11 +181,10 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     for schema in schemas {
         session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
     }
+    gin::renew_files(session, relations).map_err(explain)?;
     let at = btree_pages::ALL_EQUAL_IMAGE as i64;
-    let mut folder = String::new();
     let files = include_str!("sql/imitate_files.sql");
     let files = session.each(files, &[(&at, Type::INT8)], |row| {
-        folder = row.get(5);
         let all_equal_image = row.get::<_, Option<bool>>(4).unwrap_or_default();
         Ok(File {
             name: name(row, 0)?,
@@ -192,7 +196,7 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
     let known: BTreeMap<&QualifiedName, &RelationSize> =
         relations.iter().map(|one| (&one.name, one)).collect();
-    let lines = script(&files, &known, &folder);
+    let lines = script(&files, &known);
     let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
     if lines.is_empty() {
         return Ok(());
@@ -202,18 +206,11 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
     session.run(&copy).map_err(explain)
 }
 
-/// How many files one command gets: each command is a process, and has a limit of its own.
-const FILES_PER_COMMAND: usize = 500;
-
-/// Commands for a shell in the data directory. What is written besides relations is in the
-/// database's own `folder`, which nobody else writes to, and goes with it.
-fn script(
-    files: &[File],
-    known: &BTreeMap<&QualifiedName, &RelationSize>,
-    folder: &str,
-) -> Vec<String> {
+/// Commands for a shell in the data directory: as few as possible, since each is a process.
+fn script(files: &[File], known: &BTreeMap<&QualifiedName, &RelationSize>) -> Vec<String> {
     let mut trees: BTreeMap<(u32, bool), Vec<String>> = BTreeMap::new();
     let mut lengths: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    let mut lines = Vec::new();
     for file in files {
         let Some(size) = known.get(&file.name) else { continue };
         let mut pages = size.file_pages;
@@ -222,32 +219,38 @@ fn script(
             trees.entry(kind).or_default().push(file.path.clone());
             pages = pages.max(u64::from(kind.0) + 2);
         }
-        for (bytes, name) in lengths_of(&file.path, pages) {
-            lengths.entry(bytes).or_default().push(name);
+        if let (Some(gin), "gin") = (&size.gin, file.access_method.as_str()) {
+            lines.push(gin::write(&file.path, gin));
+        }
+        for (segment, bytes) in segments(&file.path, pages) {
+            lengths.entry(bytes).or_default().push(segment);
         }
     }
-    let mut lines = Vec::new();
-    for (kind, paths) in &trees {
-        let tree = format!("{folder}/pgtune_tree_{}_{}", kind.0, u8::from(kind.1));
-        let bytes = BASE64.encode(btree_pages::pages(kind.0, kind.1));
-        lines.push(format!("echo {bytes} | base64 -d > {tree}"));
-        let each = paths.chunks(FILES_PER_COMMAND);
-        lines.extend(each.map(|some| format!("tee {} < {tree} > /dev/null", some.join(" "))));
-        lines.push(format!("rm -f {tree}"));
+    for ((height, all_equal_image), paths) in &trees {
+        let pages = BASE64.encode(btree_pages::pages(*height, *all_equal_image));
+        let paths = paths.chunks(PATHS_PER_COMMAND).map(|paths| paths.join(" "));
+        lines.extend(paths.map(|to| format!("echo {pages} | base64 -d | tee {to} > /dev/null")));
     }
-    for (bytes, names) in &lengths {
-        let each = names.chunks(FILES_PER_COMMAND);
-        lines.extend(each.map(|some| format!("truncate -s {bytes} {}", some.join(" "))));
+    for (bytes, paths) in &lengths {
+        let paths = paths.chunks(PATHS_PER_COMMAND).map(|paths| paths.join(" "));
+        lines.extend(paths.map(|of| format!("truncate -s {bytes} {of}")));
     }
     lines
 }
 
-/// The files of a relation of so many pages, one for each gigabyte, with their bytes.
-fn lengths_of(path: &str, pages: u64) -> Vec<(u64, String)> {
+/// How many paths a command gets: far less than what any system takes.
+const PATHS_PER_COMMAND: usize = 200;
+
+/// The files of a relation, one for each gigabyte, and their lengths.
+fn segments(path: &str, pages: u64) -> Vec<(String, u64)> {
     let (full, rest) = (pages / SEGMENT_PAGES, pages % SEGMENT_PAGES);
     let name = |at: u64| if at == 0 { path.to_string() } else { format!("{path}.{at}") };
-    let whole = (0..full).map(|at| (SEGMENT_PAGES * BLOCK, name(at)));
-    whole.chain((rest > 0).then(|| (rest * BLOCK, name(full)))).collect()
+    let mut segments: Vec<(String, u64)> =
+        (0..full).map(|at| (name(at), SEGMENT_PAGES * BLOCK)).collect();
+    if rest > 0 {
+        segments.push((name(full), rest * BLOCK));
+    }
+    segments
 }
 
 /// What pg_class shall say of a relation.
@@ -276,14 +279,50 @@ fn write_sizes(
     session.query(include_str!("sql/imitate_sizes.sql"), &[(&json, Type::TEXT)]).map(drop)
 }
 
+/// Writes all statistics of columns. Where a migration has given a column another type, which
+/// cannot read its values, there are none; that is told.
 fn write_statistics(
     session: &mut Session,
     columns: &[ColumnStatistics],
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<Vec<Finding>, Failure> {
     session.run("DELETE FROM pg_statistic WHERE starelid >= 16384")?;
+    let mut findings = Vec::new();
+    let mut batches: Vec<&[ColumnStatistics]> = columns.chunks(COLUMNS_PER_QUERY).rev().collect();
+    while let Some(batch) = batches.pop() {
+        match (insert_statistics(session, batch), batch) {
+            (Ok(()), _) => {}
+            (Err(failure), _) if failure.verdict() == Verdict::Gone => return Err(failure),
+            (Err(failure), [one]) => {
+                let without = ColumnStatistics { values: None, ..one.clone() };
+                insert_statistics(session, &[without])?;
+                let subject = format!("{}.{}", one.relation, one.column);
+                let message = format!("its values are not of its type here: {}", failure.message);
+                findings.push(
+                    Finding::new("shadow-statistics", Severity::Info, subject, message)
+                        .help("plans are foretold without them"),
+                );
+            }
+            (Err(_), several) => {
+                let (first, second) = several.split_at(several.len() / 2);
+                batches.extend([second, first]);
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// How many columns are written at once: each may have hundreds of values.
+const COLUMNS_PER_QUERY: usize = 1_000;
+
+/// Writes statistics of columns that have none yet.
+fn insert_statistics(
+    session: &mut Session,
+    columns: &[ColumnStatistics],
+) -> std::result::Result<(), Failure> {
+    let sql = include_str!("sql/imitate_statistics.sql");
     let rows: Vec<serde_json::Value> = columns.iter().map(statistic).collect();
     let json = serde_json::to_string(&rows).unwrap_or_default();
-    session.query(include_str!("sql/imitate_statistics.sql"), &[(&json, Type::TEXT)]).map(drop)
+    session.query(sql, &[(&json, Type::TEXT)]).map(drop)
 }
 
 /// A column's row of pg_statistic.
@@ -330,10 +369,18 @@ fn slots(column: &ColumnStatistics) -> Vec<Slot> {
     if !sample.elem_count_histogram.is_empty() {
         slots.push((5, Some(number_array(&sample.elem_count_histogram)), None));
     }
+    if let Some(empty) = sample.range_empty_frac {
+        let lengths = &sample.range_length_histogram;
+        let lengths = (!lengths.is_empty()).then(|| number_array(lengths));
+        slots.push((6, Some(number_array(&[empty])), lengths));
+    }
+    if !sample.range_bounds_histogram.is_empty() {
+        slots.push((7, None, Some(text_array(&sample.range_bounds_histogram))));
+    }
     slots
 }
 
-fn number_array(numbers: &[f32]) -> String {
+fn number_array(numbers: &[impl ToString]) -> String {
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     format!("{{{}}}", numbers.join(","))
 }
@@ -343,10 +390,14 @@ fn text_array(values: &[String]) -> String {
     let mut text = "{".to_string();
     for (at, value) in values.iter().enumerate() {
         let separator = if at == 0 { "" } else { "," };
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-        let _ = write!(text, "{separator}\"{escaped}\"");
+        let _ = write!(text, "{separator}\"{}\"", escaped(value));
     }
     text + "}"
+}
+
+/// What stands between double quotes in an array or a composite value.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]
@@ -355,42 +406,44 @@ mod tests {
 
     #[test]
     fn a_relation_of_gigabytes_has_a_file_for_each() {
-        let lengths = |pages| lengths_of("base/1/2", pages);
-        let file = |bytes, name: &str| (bytes, name.to_string());
-        assert_eq!(lengths(3), [file(24_576, "base/1/2")]);
-        let whole = [file(1 << 30, "base/1/2"), file(1 << 30, "base/1/2.1")];
-        assert_eq!(lengths(2 * SEGMENT_PAGES), whole);
-        assert_eq!(lengths(2 * SEGMENT_PAGES + 1)[2..], [file(8_192, "base/1/2.2")]);
-        assert!(lengths(0).is_empty());
+        let named = |pages| {
+            let segments = segments("base/1/2", pages).into_iter();
+            segments.map(|(path, bytes)| format!("{path} {bytes}")).collect::<Vec<_>>()
+        };
+        assert_eq!(named(3), ["base/1/2 24576"]);
+        let whole = ["base/1/2 1073741824", "base/1/2.1 1073741824", "base/1/2.2 8192"];
+        assert_eq!(named(2 * SEGMENT_PAGES + 1), whole);
+        assert!(named(0).is_empty());
     }
 
     #[test]
-    fn files_that_are_alike_share_a_command() {
-        let ident = |name: &str| Ident::new(name).unwrap();
-        let relation = |number: usize| RelationSize {
-            name: QualifiedName::new(ident("app"), ident(&format!("i{number}"))),
-            kind: 'i',
-            file_pages: 9,
-            pages: 9,
-            tuples: 1.0,
-            all_visible_pages: 0,
-            access_method: "btree".to_string(),
-            tree_height: Some(1),
+    fn many_relations_take_few_commands() {
+        let name = |at: usize| {
+            QualifiedName::new(Ident::new("app").unwrap(), Ident::new(format!("i{at}")).unwrap())
         };
-        let relations: Vec<RelationSize> = (0..FILES_PER_COMMAND + 1).map(relation).collect();
+        let relations: Vec<RelationSize> = (0..1_000)
+            .map(|at| RelationSize {
+                file_pages: 7,
+                tree_height: Some(1),
+                ..RelationSize::new(name(at), 'i')
+            })
+            .collect();
+        let files: Vec<File> = relations
+            .iter()
+            .enumerate()
+            .map(|(at, one)| File {
+                name: one.name.clone(),
+                path: format!("base/5/{at}"),
+                access_method: "btree".to_string(),
+                all_equal_image: true,
+            })
+            .collect();
         let known = relations.iter().map(|one| (&one.name, one)).collect();
-        let file = |(at, one): (usize, &RelationSize)| File {
-            name: one.name.clone(),
-            path: format!("base/1/{at}"),
-            access_method: "btree".to_string(),
-            all_equal_image: true,
-        };
-        let files: Vec<File> = relations.iter().enumerate().map(file).collect();
-        let lines = script(&files, &known, "base/1");
-        let heads: Vec<&str> = lines.iter().map(|one| one.split(' ').next().unwrap()).collect();
-        assert_eq!(heads, ["echo", "tee", "tee", "rm", "truncate", "truncate"]);
-        assert_eq!(lines[2], "tee base/1/500 < base/1/pgtune_tree_1_1 > /dev/null");
-        assert_eq!(lines[5], "truncate -s 73728 base/1/500");
+        let lines = script(&files, &known);
+        assert_eq!(lines.len(), 2 * 1_000 / PATHS_PER_COMMAND);
+        assert!(lines[0].contains("| tee base/5/0 base/5/1 "), "{}", lines[0]);
+        let last = &lines[lines.len() - 1];
+        assert!(last.starts_with("truncate -s 57344 ") && last.ends_with(" base/5/999"), "{last}");
     }
 
     #[test]

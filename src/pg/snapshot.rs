@@ -6,29 +6,47 @@ use std::collections::BTreeMap;
 use chrono::{SecondsFormat, Utc};
 use postgres::Row;
 
-use super::catalog::{ident, name};
+use super::catalog::{ident, name, optional_name};
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::ident::{Ident, QualifiedName};
+use crate::model::ident::QualifiedName;
 use crate::model::migration::History;
 use crate::model::snapshot::{
-    ColumnSample, ColumnStatistics, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
+    ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
 };
+
+pub use ends::add_ends;
+
+mod ends;
+mod extended;
+mod pages;
 
 /// Longest wait for somebody's ACCESS EXCLUSIVE lock while sizes are read.
 const LOCK_TIMEOUT: &str = "10s";
 
+/// Values and expressions are written as any server reads them, whatever its settings.
+const PLAIN_TEXTS: &str = "SET LOCAL search_path = ''; SET LOCAL DateStyle = 'ISO'; SET LOCAL \
+    IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL extra_float_digits = 1";
+
 /// Reads all but the statements that make the schema. One read-only transaction; no lock beyond
 /// ACCESS SHARE.
 ///
-/// What the role may not read is told in [`Snapshot::unread`].
-pub fn snapshot(session: &mut Session, history: History) -> Result<Snapshot> {
+/// Columns for which `needs_values` is false have none: those of ten thousand tables are many. What
+/// the role may not read is told in [`Snapshot::unread`].
+pub fn snapshot(
+    session: &mut Session,
+    history: History,
+    needs_values: impl Fn(&ColumnStatistics) -> bool,
+) -> Result<Snapshot> {
     let explain = |failure: Failure| failure.explain("cannot read what the planner knows");
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    session.run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).map_err(explain)?;
-    let read = read(session, history);
+    session
+        .run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {PLAIN_TEXTS}"))
+        .map_err(explain)?;
+    let read = read(session, history, needs_values);
     session.roll_back();
     read.map_err(explain)?
 }
@@ -45,19 +63,29 @@ pub fn expressions(
     rows.into_iter().collect()
 }
 
-fn read(session: &mut Session, history: History) -> std::result::Result<Result<Snapshot>, Failure> {
+fn read(
+    session: &mut Session,
+    history: History,
+    needs_values: impl Fn(&ColumnStatistics) -> bool,
+) -> std::result::Result<Result<Snapshot>, Failure> {
     let rows = session.query(include_str!("sql/snapshot_server.sql"), &[])?;
-    let (server, settings) = match rows.first() {
-        Some(row) => server(row),
+    let (counters_since, (server, settings)) = match rows.first() {
+        Some(row) => (row.get(7), server(row)),
         None => return Ok(Err(Error::new(Kind::Database, "the server said nothing"))),
     };
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
-    let mut columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], column)?;
+    let mut relations = match relations.into_iter().collect::<Result<Vec<RelationSize>>>() {
+        Ok(relations) => relations,
+        Err(error) => return Ok(Err(error)),
+    };
+    pages::add(session, &mut relations)?;
+    let columns = session.each(include_str!("sql/snapshot_columns.sql"), &[], |row| {
+        let one = column(row)?;
+        Ok(if needs_values(&one) { one } else { ColumnStatistics { values: None, ..one } })
+    })?;
+    let extended = extended::extended(session)?;
     let unread = session.each(include_str!("sql/snapshot_unread.sql"), &[], unread)?;
-    let ends = ends(session)?;
     let together = || {
-        let mut columns = columns.drain(..).collect::<Result<Vec<_>>>()?;
-        columns.iter_mut().for_each(|column| set_ends(column, &ends));
         Ok(Snapshot {
             schema_version: SCHEMA_VERSION,
             taken_at: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -65,59 +93,17 @@ fn read(session: &mut Session, history: History) -> std::result::Result<Result<S
             settings,
             ddl: None,
             history,
-            relations: relations.into_iter().collect::<Result<_>>()?,
-            columns,
+            relations,
+            counters_since,
+            columns: columns.into_iter().collect::<Result<_>>()?,
+            extended: extended?,
+            statements: Vec::new(),
             substitutes: Vec::new(),
             fidelity: None,
             unread: unread.into_iter().collect::<Result<_>>()?,
         })
     };
     Ok(together())
-}
-
-/// A column by its table's and its own name, with its least and its greatest value.
-type Ends = BTreeMap<(String, String), (String, String)>;
-
-/// How many columns to ask for at once: each has a look at both ends of an index.
-const ENDS_PER_QUERY: usize = 100;
-
-/// The least and the greatest value of each column whose ends the planner looks up in an index.
-fn ends(session: &mut Session) -> std::result::Result<Ends, Failure> {
-    let columns = session.each(include_str!("sql/snapshot_ends.sql"), &[], |row| {
-        Some((name(row, 0).ok()?, ident(row.get(2)).ok()?))
-    })?;
-    let columns: Vec<(QualifiedName, Ident)> = columns.into_iter().flatten().collect();
-    let mut ends = Ends::new();
-    for batch in columns.chunks(ENDS_PER_QUERY) {
-        let each = batch.iter().enumerate().map(|(at, (table, column))| {
-            format!(
-                "(SELECT {at}, (SELECT t.{column}::text FROM ONLY {table} t WHERE t.{column} IS \
-                 NOT NULL ORDER BY t.{column} LIMIT 1), (SELECT t.{column}::text FROM ONLY {table} \
-                 t WHERE t.{column} IS NOT NULL ORDER BY t.{column} DESC LIMIT 1))"
-            )
-        });
-        let sql = each.collect::<Vec<_>>().join("\nUNION ALL ");
-        for row in session.query(&sql, &[])? {
-            let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default();
-            let both = row.get::<_, Option<String>>(1).zip(row.get(2));
-            if let (Some((table, column)), Some(both)) = (batch.get(at), both) {
-                ends.insert((table.to_string(), column.as_str().to_string()), both);
-            }
-        }
-    }
-    Ok(ends)
-}
-
-/// Puts the real ends of a column into its histogram: the planner does so itself where it finds
-/// them in an index, and on a shadow it finds none.
-fn set_ends(column: &mut ColumnStatistics, ends: &Ends) {
-    let key = (column.relation.to_string(), column.column.as_str().to_string());
-    let (Some((least, greatest)), false) = (ends.get(&key), column.inherited) else { return };
-    let Some(values) = &mut column.values else { return };
-    if let [first, .., last] = values.histogram_bounds.as_mut_slice() {
-        first.clone_from(least);
-        last.clone_from(greatest);
-    }
 }
 
 fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {
@@ -137,6 +123,7 @@ fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {
 
 fn relation(row: &Row) -> Result<RelationSize> {
     let kind: &str = row.get(2);
+    let count = |at| row.get::<_, Option<i64>>(at).and_then(|count| u64::try_from(count).ok());
     Ok(RelationSize {
         name: name(row, 0)?,
         kind: kind.chars().next().unwrap_or('r'),
@@ -146,6 +133,18 @@ fn relation(row: &Row) -> Result<RelationSize> {
         all_visible_pages: row.get(6),
         access_method: row.get(7),
         tree_height: None,
+        gin: None,
+        options: row.get(8),
+        table: optional_name(row, 9)?,
+        definition: row.get(11),
+        counters: Counters {
+            n_tup_ins: count(12),
+            n_tup_upd: count(13),
+            n_tup_hot_upd: count(14),
+            n_tup_del: count(15),
+            seq_scan: count(16),
+            idx_scan: count(17),
+        },
     })
 }
 
@@ -166,6 +165,9 @@ fn column(row: &Row) -> Result<ColumnStatistics> {
             most_common_elems: values(11),
             most_common_elem_freqs: row.get(12),
             elem_count_histogram: row.get(13),
+            range_length_histogram: row.get(14),
+            range_empty_frac: row.get(15),
+            range_bounds_histogram: values(16),
         }),
         is_substituted: false,
     })
@@ -174,6 +176,10 @@ fn column(row: &Row) -> Result<ColumnStatistics> {
 fn unread(row: &Row) -> Result<Finding> {
     let (has_policies, kind): (bool, &str) = (row.get(2), row.get(3));
     let (message, help) = match (has_policies, kind) {
+        (false, "e") => (
+            "extended statistics are shown to the table's owner only",
+            "take the snapshot as the owner, or as a member of it",
+        ),
         (_, "i") => ("the statistics of its expression are shown to its owner only", ""),
         (true, _) => (
             "row-level security hides its statistics",

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::ident::{Ident, QualifiedName};
+use crate::model::statement::CountedStatement;
 use crate::profile::Query;
 use crate::sql::normalised::{Relations, plannable};
 use crate::sql::query::{Does, look};
@@ -22,8 +23,8 @@ pub const NAME_PREFIX: &str = "statement_";
 /// What the server remembers of statements.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Statements {
-    /// The statements as queries without values, the dearest first.
-    pub queries: Vec<Query>,
+    /// The statements, the dearest first.
+    pub counted: Vec<CountedStatement>,
     /// How many statements were forgotten for want of room: what was read is not all there was.
     pub forgotten: i64,
     /// How many have a text that the role may not read.
@@ -77,7 +78,7 @@ pub fn statements(
             relations(session, include_str!("sql/related.sql"), (&touched, Type::TEXT_ARRAY))?
         }
     };
-    statements.queries = chosen(seen, &application, &tables);
+    statements.counted = chosen(seen, &application, &tables);
     Ok(statements)
 }
 
@@ -125,7 +126,7 @@ fn relations(
 
 /// Those that have a plan and are about the application's tables: the dearest, which take most of
 /// the time of all, and those about one of `tables`.
-fn chosen(seen: Vec<Seen>, application: &Relations, tables: &Relations) -> Vec<Query> {
+fn chosen(seen: Vec<Seen>, application: &Relations, tables: &Relations) -> Vec<CountedStatement> {
     let has_plan = |sql: &str| match look(sql) {
         Ok(looked) => matches!(looked.does, Does::Reads | Does::Writes),
         Err(_) => false,
@@ -152,13 +153,23 @@ fn chosen(seen: Vec<Seen>, application: &Relations, tables: &Relations) -> Vec<Q
         dearer_ms += one.time_ms;
         is_dear || tables.any_named(&one.sql)
     });
-    let query = |(name, one): (String, Seen)| Query {
+    let counted = |(name, one): (String, Seen)| CountedStatement {
         name,
+        sql: one.sql,
+        calls: one.calls,
+        total_ms: one.time_ms,
+    };
+    named.into_iter().map(counted).collect()
+}
+
+/// The statement as a query without values, as PostgreSQL can plan it.
+pub fn query(one: &CountedStatement) -> Query {
+    Query {
+        name: one.name.clone(),
         sql: plannable(&one.sql),
         calls: one.calls as f64,
         ..Query::default()
-    };
-    named.into_iter().map(query).collect()
+    }
 }
 
 fn name(sql: &str) -> String {
@@ -167,13 +178,18 @@ fn name(sql: &str) -> String {
 }
 
 impl Statements {
+    /// The statements as queries without values.
+    pub fn queries(&self) -> Vec<Query> {
+        self.counted.iter().map(query).collect()
+    }
+
     /// The profile's queries and these, each text once. A query of the profile whose calls nobody
     /// told is run as often as the same statement, or else as often as statements are on average:
     /// as once it would weigh nothing beside them.
     pub fn beside(&self, profile: &[Query]) -> Vec<Query> {
-        let calls: f64 = self.queries.iter().map(|query| query.calls).sum();
-        let average = (calls / self.queries.len().max(1) as f64).max(1.0);
-        let mut rest = self.queries.clone();
+        let mut rest = self.queries();
+        let calls: f64 = rest.iter().map(|query| query.calls).sum();
+        let average = (calls / rest.len().max(1) as f64).max(1.0);
         let mut queries = Vec::new();
         for query in profile {
             let name = name(query.sql.trim().trim_end_matches(';'));
@@ -200,8 +216,8 @@ mod tests {
         names.iter().map(name).collect()
     }
 
-    fn texts(queries: &[Query]) -> Vec<&str> {
-        queries.iter().map(|query| query.sql.as_str()).collect()
+    fn texts(counted: &[CountedStatement]) -> Vec<String> {
+        counted.iter().map(|one| query(one).sql).collect()
     }
 
     #[test]
@@ -222,7 +238,7 @@ mod tests {
         let application = relations(&["a", "b", "c"]);
         let dear = chosen(all(), &application, &Relations::default());
         assert_eq!(texts(&dear), ["select  1\nfrom a", "select 3 from b"]);
-        assert_eq!(dear[0].calls, 3.0);
+        assert_eq!((dear[0].calls, dear[0].total_ms), (3, 940.0));
         let touched = chosen(all(), &application, &relations(&["a", "c"]));
         let more = ["-- name: two\nselect $1::interval from a", "insert into c values ($1)"];
         assert_eq!(texts(&touched)[2..], more);
@@ -231,7 +247,7 @@ mod tests {
     #[test]
     fn queries_of_the_profile_weigh_as_much_as_statements() {
         let statements = Statements {
-            queries: chosen(
+            counted: chosen(
                 vec![seen("select 1 from a", 30, 2.0), seen("select 2 from a", 10, 1.0)],
                 &relations(&["a"]),
                 &relations(&["a"]),

@@ -63,11 +63,20 @@ pub fn schema(program: &Path, target: &Target, role: &str) -> Result<String> {
         .map_err(|error| Error::system(format!("run {}", program.display()), error))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::new(Kind::Database, "pg_dump cannot read the schema")
-            .hint(said.trim().to_string()));
+        return Err(
+            Error::new(Kind::Database, "pg_dump cannot read the schema").hint(in_short(&said))
+        );
     }
     String::from_utf8(output.stdout)
         .map_err(|error| Error::new(Kind::Database, "the schema is no UTF-8").caused_by(error))
+}
+
+/// What `pg_dump` said, without the statement that failed: that may name each table.
+fn in_short(said: &str) -> String {
+    const CHARS_MAX: usize = 500;
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.filter(|line| !line.contains("Query was: "));
+    lines.collect::<Vec<_>>().join("; ").chars().take(CHARS_MAX).collect()
 }
 
 /// Tells libpq where to go, in the variables that it reads.
@@ -96,4 +105,20 @@ fn connect(command: &mut Command, target: &Target) {
         command.env("PGPASSWORD", password.reveal());
     }
     command.env("PGCLIENTENCODING", "UTF8");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pg_dump_says_is_told_without_its_statement() {
+        let said = "pg_dump: error: query failed: ERROR:  out of shared memory\nHINT:  You might \
+                    need to increase max_locks_per_transaction.\npg_dump: detail: Query was: LOCK \
+                    TABLE public.t_1, public.t_2 IN ACCESS SHARE MODE\n";
+        let told = "pg_dump: error: query failed: ERROR:  out of shared memory; HINT:  You might \
+                    need to increase max_locks_per_transaction.";
+        assert_eq!(in_short(said), told);
+        assert_eq!(in_short(&"x".repeat(1_000)).len(), 500);
+    }
 }

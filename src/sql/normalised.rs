@@ -90,6 +90,37 @@ pub fn plannable(text: &str) -> String {
     out + &text[copied..]
 }
 
+/// Whether constants are left in a statement that may come from rows: the server keeps some texts
+/// as they were sent. Short numbers (`ORDER BY 1`, `numeric(10, 2)`) are none, nor are words where
+/// an expression of GROUP BY or ORDER BY keeps them (`date_trunc('day', at)`).
+pub fn holds_constants(text: &str) -> bool {
+    const SHORT: usize = 5;
+    let Some(statement) = Statement::read(text) else { return true };
+    let listed = statement.listed();
+    (0..statement.tokens.len()).any(|at| {
+        if statement.kind(at) != Some(Kind::Literal) {
+            return false;
+        }
+        let literal = statement.word(at);
+        let is_number = literal.bytes().all(|byte| byte.is_ascii_digit());
+        let word = literal.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        let is_word = word.is_some_and(|word| word.bytes().all(|b| b.is_ascii_lowercase()));
+        let is_listed = listed.iter().any(|one| one.contains(&at));
+        !(is_number && literal.len() <= SHORT || is_word && is_listed)
+    })
+}
+
+/// The statement without comments, which may say who asked.
+pub fn without_comments(text: &str) -> String {
+    let (mut out, mut from) = (String::new(), 0);
+    for comment in tokens(text).filter(|one| one.kind == Kind::Comment) {
+        out += &text[from..comment.range.start];
+        out.push(' ');
+        from = comment.range.end;
+    }
+    (out + &text[from..]).trim().to_string()
+}
+
 /// Relations to be found in statements.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Relations {
@@ -334,6 +365,32 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         assert_eq!(plannable(text), expected);
+    }
+
+    #[test]
+    fn constants_that_may_come_from_rows_are_found() {
+        for text in [
+            "select * from t where email = 'a@b.c'",
+            "select * from t where ssn = 123456789",
+            "select * from t where a = $1 and b = $$x$$",
+            "select * from t where a = 'lost",
+            "select count(*) from t group by coalesce(city, 'Bern 12')",
+        ] {
+            assert!(holds_constants(text), "{text}");
+        }
+        for text in [
+            "select $1::numeric(10, 2) from t where a = $2 order by 1 limit $3",
+            "select date_trunc($1, at), count(*) from t group by date_trunc('day', at)",
+            "select \"it's\" from t -- user 4711's",
+        ] {
+            assert!(!holds_constants(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_are_left_out() {
+        let text = "/* user=4711 */ select a -- b\nfrom t where '-- c' = $1";
+        assert_eq!(without_comments(text), "select a  \nfrom t where '-- c' = $1");
     }
 
     #[test]

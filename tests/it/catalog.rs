@@ -13,7 +13,9 @@ fn every_query_of_the_program_is_valid_here() {
     let Some(database) = Database::create("queries") else { return };
     let mut client = database.connect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pg/sql");
-    client.batch_execute("create extension pg_stat_statements").unwrap();
+    client
+        .batch_execute("create extension pg_stat_statements; create extension pageinspect")
+        .unwrap();
     let mut prepared = 0;
     for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
@@ -24,6 +26,7 @@ fn every_query_of_the_program_is_valid_here() {
         let sql = fs::read_to_string(&file).unwrap();
         let sql = sql.replace("{statements}", "pg_stat_statements");
         let sql = sql.replace("{info}", "pg_stat_statements_info");
+        let sql = sql.replace("{pageinspect}", "public");
         if let Err(error) = client.prepare(&sql) {
             panic!("{}: {error:?}", file.display());
         }

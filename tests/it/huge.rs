@@ -31,7 +31,7 @@ fn a_terabyte_takes_no_room() {
     let Some((project, database)) = Project::new("terabyte") else { return };
     let words = "create function note_words(text) returns text[] immutable language sql
         as $$ select string_to_array($1, ' ') $$";
-    project.migration("V1__t", &format!("{words};\n{TABLE};\n"));
+    project.migration("V1__t", format!("{words};\n{TABLE};\n"));
     let queries: String = (0..100)
         .map(|kind| {
             let sql = format!("select count(*) from t where kind = {kind} and at > now()");

@@ -425,7 +425,7 @@ fn tools(without: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("pgt").tempdir_in("/tmp").unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
-    for tool in ["sh", "base64", "tee", "truncate", "rm"] {
+    for tool in ["sh", "base64", "tee", "truncate"] {
         if !without.contains(&tool) {
             let found = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(tool));
             let found: &PathBuf = found.iter().find(|path| path.exists()).unwrap();

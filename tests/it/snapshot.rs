@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::Database;
+use crate::support::{Database, eventually, server};
 use crate::user_project::{Project, Said, skipped};
 
 const SCHEMA: &str = include_str!("fidelity/schema.sql");
@@ -32,13 +32,16 @@ impl Shop {
         let (project, database) = Project::new(test)?;
         let mut client = database.connect();
         let (load, settle) = SCHEMA.rsplit_once("vacuum").unwrap();
+        client.batch_execute("create extension pageinspect").unwrap();
         client.batch_execute(load).unwrap();
         client.batch_execute(NO_AUTOVACUUM).unwrap();
         client.batch_execute(&format!("vacuum{settle}")).unwrap();
         let role = format!("{test}_{}", std::process::id());
         client
             .batch_execute(&format!(
-                "create role {role}; grant pg_read_all_data, pg_write_all_data to {role}"
+                "create role {role}; grant pg_read_all_data, pg_write_all_data to {role};
+                 grant all on schema public to {role};
+                 alter table places owner to {role}; alter table orders owner to {role}"
             ))
             .unwrap();
         project.profile(format!("[database]\nrole = \"{role}\"\n[snapshot]\nredact = []\n"));
@@ -60,6 +63,10 @@ impl Shop {
         let arguments = ["snapshot", "take", "shop.json.zst", "--values", "all", "--json"];
         let said = self.run(&with_pg_dump(&arguments));
         said.expect(0, &[]);
+        // The role owns neither the partition nor the table of that index.
+        for unread in ["public.orders_status_channel", "public.customers_email"] {
+            assert!(said.stdout.contains(unread), "{said}");
+        }
         !said.stdout.contains("there is no pg_dump")
     }
 }
@@ -74,7 +81,9 @@ pub fn with_pg_dump<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 impl Drop for Shop {
     fn drop(&mut self) {
         let role = &self.role;
-        let sql = format!("drop owned by {role}; drop role {role}");
+        let sql = format!(
+            "reassign owned by {role} to current_user; drop owned by {role}; drop role {role}"
+        );
         self.database.connect().batch_execute(&sql).unwrap();
     }
 }
@@ -111,6 +120,25 @@ fn a_shadow_plans_as_the_database_that_it_imitates() {
     println!("{}", &said.stdout[said.stdout.len() - 900..]);
     assert!(different * 100 <= told.len() * 3, "{said}");
     assert!(exact * 100 >= told.len() * 85, "{said}");
+    // What only extended statistics tell, and statistics of ranges, which 17 began to show.
+    let of = |table: &str| {
+        let query = |row: &&Value| row["query"].as_str().unwrap().starts_with(table);
+        let rows: Vec<&Value> = told.iter().filter(query).collect();
+        (rows.len(), rows.iter().filter(|row| row["fidelity"] == "exact").count())
+    };
+    assert_eq!(of("places_"), (12, 12));
+    let shows_ranges = server().unwrap().major >= 17;
+    assert_eq!(of("bookings_"), (4, if shows_ranges { 4 } else { 0 }));
+    // A superuser reads heights and counts with pageinspect; what is left are probed ends.
+    let superuser = "[snapshot]\nredact = []\n";
+    shop.project.profile(superuser);
+    shop.run(&with_pg_dump(&["snapshot", "take", "pages.json", "--values", "all"])).expect(0, &[]);
+    let said = shop.run(&["snapshot", "verify", "pages.json", "-f", "queries.sql", "--json"]);
+    let inexact: Vec<Value> =
+        rows(&said).into_iter().filter(|row| row["fidelity"] != "exact").collect();
+    let ranges = if shows_ranges { 0 } else { 4 };
+    assert!(inexact.len() <= 2 + ranges, "{inexact:#?}");
+    shop.project.profile(format!("[database]\nrole = \"{}\"\n{superuser}", shop.role));
     // The same migration, foretold and run.
     shop.project.migration("V1__ten_indexes", INDEXES);
     let foretold = ["plan", "predict", "--snapshot", "shop.json.zst", "-f", "queries.sql"];
@@ -210,6 +238,40 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     let shown = shop.run(&["snapshot", "show", "s.json", "--json"]);
     shown.expect(0, &[]);
     assert!(shown.stdout.contains("public.customers.segment"), "{shown}");
+    // What relations are told to be like, and what was counted of them.
+    let mut client = shop.database.connect();
+    let written = "select n_tup_ins = 200000 from pg_stat_user_tables where relname = 'visits'";
+    eventually("rows are counted", || client.query_one(written, &[]).unwrap().get(0));
+    let json: Value = serde_json::from_str(&take(&[])).unwrap();
+    let relations = json["relations"].as_array().unwrap();
+    let of = |name: &str| relations.iter().find(|one| one["name"] == name).unwrap();
+    let (table, index) = (of("public.visits"), of("public.visits_at"));
+    assert_eq!((&table["n_tup_ins"], &table["n_tup_del"]), (&200_000.into(), &0.into()));
+    assert!(table["seq_scan"].is_u64() && table["idx_scan"].is_null(), "{table}");
+    assert!(index["idx_scan"].is_u64() && index["n_tup_ins"].is_null(), "{index}");
+    assert_eq!(index["options"], serde_json::json!(["pages_per_range=16"]));
+    assert_eq!(index["table"], "public.visits");
+    let definition = index["definition"].as_str().unwrap();
+    assert!(
+        definition.starts_with("CREATE INDEX visits_at ON public.visits USING brin"),
+        "{index}"
+    );
+    let shown = shop.run(&["snapshot", "show", "s.json"]);
+    for text in ["index on public.visits, brin", "pages_per_range=16"] {
+        assert!(shown.stdout.contains(text), "{shown}");
+    }
+    // Combinations of values, where each of them may be told.
+    shop.project.profile(format!("[database]\nrole = \"{}\"\n", shop.role));
+    let has_pair = |text: &str| {
+        let shop: Value = serde_json::from_str(text).unwrap();
+        let pairs = shop["extended"].as_array().unwrap().iter();
+        let of = pairs.filter(|one| one["name"] == "public.places_where");
+        of.flat_map(|one| one["most_common"]["values"].as_array()).count() > 0
+    };
+    assert!(has_pair(&take(&["--values", "all"])));
+    assert!(!has_pair(&take(&["--values", "all", "--redact", "city"])));
+    let shown = shop.run(&["snapshot", "show", "s.json"]);
+    assert!(shown.stdout.contains("public.places (country, city, zip)"), "{shown}");
     // What opens other servers is no part of it.
     let foreign = "create extension postgres_fdw; \
                    create server other foreign data wrapper postgres_fdw; \
@@ -241,4 +303,82 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
     shop.run(&["snapshot", "show", "odd.json.zst"]).expect(2, &["holds no snapshot"]);
     shop.run(&["snapshot", "show", "missing.json"]).expect(6, &["missing.json"]);
     shop.run(&["snapshot", "take", "no/such/folder.json"]).expect(6, &["write no/such/folder"]);
+}
+
+#[test]
+fn the_ends_of_columns_are_the_real_ones_and_one_that_fails_takes_no_other_along() {
+    let Some((project, database)) = Project::new("ends") else { return };
+    let sql = "create table t (id int primary key, at date not null, pair text);
+        create index on t (at);
+        insert into t select i, date '2025-01-01' + i, i from generate_series(1, 1000) i;
+        create type pair as (a int, b int);
+        create function no_text(pair) returns text language plpgsql as
+          $$ begin raise 'this takes too long'; end $$;
+        create table pairs (pair pair not null);
+        insert into pairs select (i, i)::pair from generate_series(1, 1000) i;
+        create index on pairs (pair);
+        analyze;
+        create cast (pair as text) with function no_text(pair);
+        insert into t values (-7, '2035-01-01', 'x'), (9999, '2020-01-01', 'x')";
+    database.connect().batch_execute(sql).unwrap();
+    let ends = |values: &str| {
+        let take = ["snapshot", "take", "s.json", "--values", values];
+        let said = project.run(&with_pg_dump(&take));
+        said.expect(0, &[]);
+        let text = std::fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let columns = json["columns"].as_array().unwrap().clone();
+        let of = move |name: &str| {
+            let bounds = columns.iter().find(|one| one["column"] == name).unwrap();
+            let bounds = bounds["values"]["histogram_bounds"].as_array().cloned();
+            bounds.map(|all| (all[0].clone(), all[all.len() - 1].clone()))
+        };
+        (of("id"), of("at"), said)
+    };
+    let (id, at, said) = ends("all");
+    assert_eq!(id, Some(("-7".into(), "9999".into())));
+    assert_eq!(at, Some(("2020-01-01".into(), "2035-01-01".into())));
+    assert!(said.stdout.contains("the ends of 1 column could not be looked up"), "{said}");
+    // Where no values are wanted, nobody looks.
+    let (id, at, said) = ends("none");
+    assert_eq!((id, at), (None, None));
+    assert!(!said.stdout.contains("ends of"), "{said}");
+    database.drop();
+}
+
+#[test]
+fn a_column_of_another_type_is_planned_without_its_values() {
+    let Some((project, database)) = Project::new("retyped") else { return };
+    let sql = "create table pages (id int primary key, path text, city text);
+        insert into pages select i, '/p/' || i % 300, 'c' || i % 7 from generate_series(1, 5000) i;
+        create statistics both_of_them on path, city from pages; analyze pages";
+    database.connect().batch_execute(sql).unwrap();
+    project.profile(
+        "[[queries]]\nname = \"q\"\nsql = \"select city, path from pages group by 1, 2\"\n",
+    );
+    let take = ["snapshot", "take", "s.json", "--values", "all"];
+    let said = project.run(&with_pg_dump(&take));
+    said.expect(0, &[]);
+    if said.stdout.contains("there is no pg_dump") {
+        skipped("a snapshot's schema");
+        return;
+    }
+    project
+        .migration("V1__int", "alter table pages alter column path type int using length(path);");
+    let mut command = project.command(&["plan", "predict", "--snapshot", "s.json"]);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    let said = crate::user_project::said(command);
+    said.expect(0, &[]);
+    // What is counted stays: 2,100 groups, whatever the types.
+    assert!(said.stdout.contains("identical"), "{said}");
+    for (subject, text) in [
+        ("public.pages.path", "its values are not of its type here: invalid input syntax"),
+        ("public.both_of_them", "its values are not of their types here: invalid input syntax"),
+    ] {
+        let line = said.stdout.lines().find(|line| line.contains(subject));
+        assert!(line.is_some_and(|line| line.contains(text)), "{text}: {said}");
+    }
+    database.drop();
 }

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use postgres::Client;
 use serde_json::Value;
 
+use crate::snapshot::with_pg_dump;
 use crate::support::{Holder, connect, debug_server};
-use crate::user_project::{Project, Said, skipped};
+use crate::user_project::{Project, Said, said, skipped};
 
 /// Rows enough that an index is worth it.
 const TABLES: &str = "
@@ -109,6 +110,62 @@ fn the_dear_statements_have_plans_and_the_rest_does_not_count() {
         assert!(texts.iter().any(|text| text.contains(known)), "{known}: {said}");
     }
     assert_eq!(texts.len(), dear.len(), "{said}");
+}
+
+#[test]
+fn a_snapshot_brings_its_statements_along() {
+    let Some((project, mut client)) = project("stat_snapshot") else { return };
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+            command.env("PGTUNE_PG_BIN", folder);
+        }
+        said(command)
+    };
+    client.batch_execute("create role stat_secret password 'hush-role'").unwrap();
+    let dear = [
+        "select count(*) from orders where customer = 4711 /* user=hush-comment */",
+        // The server leaves such constants in the text.
+        "select customer = 123456, count(*) from orders group by customer = 123456",
+    ];
+    // Both read the table as often: each takes its share of all time.
+    for sql in dear.repeat(20) {
+        client.simple_query(sql).unwrap();
+    }
+    let take = ["snapshot", "take", "s.json", "--statements"];
+    let taken = run(&with_pg_dump(&take));
+    taken.expect(0, &[]);
+    assert!(taken.stdout.contains("1 statement is left out"), "{taken}");
+    let text = std::fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+    assert!(!text.contains("hush") && !text.contains("123456"), "{text}");
+    let shown = run(&["snapshot", "show", "s.json", "--json"]);
+    let texts = column(&rows(&shown, "statements"), "text");
+    assert_eq!(texts, ["select count(*) from orders where customer = $1"], "{shown}");
+    if text.contains("\"ddl\": null") {
+        skipped("a snapshot's schema");
+        return;
+    }
+    // Values for $1 are those that the statistics offer.
+    let verified = run(&["snapshot", "verify", "s.json", "--json"]);
+    verified.expect(0, &[]);
+    let queries = column(&rows(&verified, ""), "query");
+    assert!(queries.iter().all(|name| name.starts_with("statement_")), "{verified}");
+    assert!(queries.len() > 1 && verified.stdout.contains("\"exact\""), "{verified}");
+    assert_eq!(column(&rows(&verified, "statements"), "text"), texts);
+    // Queries of the profile go before, until somebody asks for the statements.
+    project.profile("[[queries]]\nname = \"own\"\nsql = \"select count(*) from events\"\n");
+    let own = run(&["plan", "predict", "--snapshot", "s.json", "--json"]);
+    own.expect(0, &[]);
+    assert!(own.stdout.contains("\"own\"") && !own.stdout.contains("statement_"), "{own}");
+    let asked = run(&["plan", "predict", "--snapshot", "s.json", "--statements", "--json"]);
+    asked.expect(0, &[]);
+    assert!(!asked.stdout.contains("\"own\"") && asked.stdout.contains("statement_"), "{asked}");
+    project.migration("V1__index", "create index by_customer on orders (customer);");
+    let checked = run(&["check", "--snapshot", "s.json", "--statements"]);
+    assert!(checked.stdout.contains("from orders where customer = $1"), "{checked}");
+    run(&with_pg_dump(&["snapshot", "take", "s.json"])).expect(0, &[]);
+    let none = run(&["plan", "predict", "--snapshot", "s.json", "--statements"]);
+    none.expect(2, &["the snapshot has no statements", "snapshot take --statements"]);
 }
 
 #[test]

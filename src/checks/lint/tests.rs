@@ -227,15 +227,9 @@ fn a_foreign_key_is_served_by_any_order_of_its_columns() {
 
 /// A snapshot of a table with partitions and one by itself, with pages of 8 kB.
 fn snapshot(ddl: Option<&str>) -> Snapshot {
-    let relation = |(name, kind, file_pages): &(&str, char, u64)| RelationSize {
-        name: QualifiedName::new(Ident::new("app").unwrap(), Ident::new(*name).unwrap()),
-        kind: *kind,
-        file_pages: *file_pages,
-        pages: 0,
-        tuples: 0.0,
-        all_visible_pages: 0,
-        access_method: String::new(),
-        tree_height: None,
+    let relation = |(name, kind, file_pages): &(&str, char, u64)| {
+        let name = QualifiedName::new(Ident::new("app").unwrap(), Ident::new(*name).unwrap());
+        RelationSize { file_pages: *file_pages, ..RelationSize::new(name, *kind) }
     };
     let relations =
         [("p", 'p', 0), ("p1", 'r', 100_000), ("p2", 'r', 100_000), ("other", 'r', 100_000)];

@@ -14,9 +14,10 @@ use crate::cli::database::Database;
 use crate::cli::interrupt;
 use crate::cli::lint;
 use crate::cli::outputs::{self, Examined, OutputArgs};
+use crate::cli::plan::server_statements::with_texts;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take_both};
-use crate::cli::plan::workload::QueryArgs;
+use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::cli::snapshot::origin::{origin, too_old};
@@ -56,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
     scale: f64,
     #[command(flatten)]
-    queries: QueryArgs,
+    queries: ForetoldArgs,
     #[command(flatten)]
     shadow: ShadowArgs,
     #[command(flatten)]
@@ -126,7 +127,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
         // What was read of the files is told all the same.
         Err(error) => return Ok(on_snapshot(unfit(context, &pending, linted.findings, &error))),
     };
-    let queries = args.queries.queries_if_any(context)?;
+    let queries = args.queries.queries_if_any(context, &snapshot)?;
     let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let (snapshot, applied, pending, queries) = (&snapshot, &applied, &pending, &queries);
     let examination = Examination { profile, snapshot, applied, pending, queries, stopped };
@@ -150,7 +151,9 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let report = timelines.into_iter().fold(report, Report::timeline);
     let mut report = indexes::told(report, &planned.foretold);
     report.sections.extend(planned.report.sections);
-    Ok(on_snapshot(judged(&examination, report, findings, planned.told)))
+    let judged = judged(&examination, report, findings, planned.told);
+    let report = with_texts(judged.report, queries);
+    Ok(on_snapshot(Examined { report, ..judged }))
 }
 
 /// What became of plans.

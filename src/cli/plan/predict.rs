@@ -9,16 +9,18 @@ use crate::cli::context::Context;
 use crate::cli::interrupt;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take, take_both};
-use crate::cli::plan::workload::QueryArgs;
+use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::cli::snapshot::file::DEFAULT;
 use crate::cli::snapshot::origin::origin;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
+use crate::profile::Query;
 use crate::query_plan::captures::{Captures, compare, weigh};
 
 use super::capture::save;
 use super::diff::blocking;
+use super::server_statements::with_texts;
 
 /// Foretell plans from a snapshot: as they are, and after the pending migrations
 ///
@@ -37,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
     scale: f64,
     #[command(flatten)]
-    queries: QueryArgs,
+    queries: ForetoldArgs,
     /// Show the whole plans
     #[arg(long)]
     tree: bool,
@@ -51,7 +53,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = shadow::read(&args.snapshot, args.scale)?;
-    let (queries, changed) = as_there(&snapshot.substitutes, &args.queries.queries(context)?);
+    let (queries, changed) =
+        as_there(&snapshot.substitutes, &args.queries.queries(context, &snapshot)?);
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let stopped = interrupt::listen()?;
     let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
@@ -65,7 +68,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
         let report = report.facts("", origin(&args.snapshot, &snapshot, args.scale));
-        return context.show(&report);
+        return context.show(&with_texts(report, &queries));
     }
     let after = shadow.copy("before", "after")?;
     shadow.migrate(&after, &pending)?;
@@ -76,14 +79,14 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     save(context, args.save.as_deref(), &after)?;
     let origin = origin(&args.snapshot, &snapshot, args.scale);
-    show(context, (&before, &after), &shadow, origin)
+    show(context, (&before, &after), &shadow, (&queries, origin))
 }
 
 fn show(
     context: &Context,
     (before, after): (&Captures, &Captures),
     shadow: &Shadow<'_>,
-    origin: Vec<(String, String)>,
+    (queries, origin): (&[Query], Vec<(String, String)>),
 ) -> Result<()> {
     let thresholds = &context.profile().gate;
     let compared = compare(before, after, thresholds);
@@ -91,7 +94,8 @@ fn show(
     let mut report = shown::compared("", &compared);
     report.sections.extend(shown::weighed(&workload).sections);
     let findings = shadow.findings.iter().chain(&after.findings).cloned().collect();
-    context.show(&report.findings(findings).facts("", origin))?;
+    let report = report.findings(findings).facts("", origin);
+    context.show(&with_texts(report, queries))?;
     match workload.blocks() {
         false => Ok(()),
         true => {

@@ -64,12 +64,18 @@ pub fn with_texts(report: Report, queries: &[Query]) -> Report {
     let shown: BTreeSet<&str> = labels.filter(|name| name.starts_with(NAME_PREFIX)).collect();
     let mut table = Table::new("statements", &["statement", "calls", "text"]).right_aligned(&[1]);
     for query in queries.iter().filter(|query| shown.contains(query.name.as_str())) {
-        let mut text = query.sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
-            text.truncate(end);
-            text.push('…');
-        }
-        table.rows.push(vec![query.name.clone(), human_count(query.calls as u64), text]);
+        let (name, calls) = (query.name.clone(), human_count(query.calls as u64));
+        table.rows.push(vec![name, calls, one_line(&query.sql)]);
     }
     if table.rows.is_empty() { report } else { report.table(table) }
+}
+
+/// The text of a statement as it is shown.
+pub fn one_line(sql: &str) -> String {
+    let mut text = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

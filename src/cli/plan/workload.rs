@@ -6,8 +6,10 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::error::{Error, Result};
+use crate::model::snapshot::Snapshot;
 use crate::model::suggest::nearest;
 use crate::pg::session::Session;
+use crate::pg::statements::query;
 use crate::profile::Query;
 use crate::profile::queries::parse_file;
 
@@ -47,8 +49,43 @@ impl WorkloadArgs {
     /// The queries that were asked for. Errors where a name is unknown, and where there are none.
     pub fn queries(&self, context: &Context, session: &mut Session) -> Result<Vec<Query>> {
         match self.statements {
-            true => self.queries.asked_for(server_statements(context, session, &[])?.queries),
+            true => self.queries.asked_for(server_statements(context, session, &[])?.queries()),
             false => self.queries.queries(context),
+        }
+    }
+}
+
+/// Which queries, where a snapshot may hold statements.
+#[derive(Debug, Default, clap::Args)]
+pub struct ForetoldArgs {
+    #[command(flatten)]
+    queries: QueryArgs,
+    /// The statements that the snapshot has (`snapshot take --statements`), instead of the
+    /// profile's queries; without any of these they are taken anyway
+    #[arg(long, conflicts_with = "files")]
+    statements: bool,
+}
+
+impl ForetoldArgs {
+    /// The queries that were asked for. Errors where a name is unknown, and where there are none.
+    pub fn queries(&self, context: &Context, snapshot: &Snapshot) -> Result<Vec<Query>> {
+        let own = &snapshot.statements;
+        if self.statements && own.is_empty() {
+            return Err(Error::usage("the snapshot has no statements")
+                .hint("`pgtune snapshot take --statements` adds them"));
+        }
+        let has_others = !self.queries.files.is_empty() || !context.profile().queries.is_empty();
+        match self.statements || !has_others && !own.is_empty() {
+            true => self.queries.asked_for(own.iter().map(query).collect()),
+            false => self.queries.queries(context),
+        }
+    }
+
+    /// The same; where nobody asked for any and there are none, there are none.
+    pub fn queries_if_any(&self, context: &Context, snapshot: &Snapshot) -> Result<Vec<Query>> {
+        match self.statements || !snapshot.statements.is_empty() {
+            true => self.queries(context, snapshot),
+            false => self.queries.queries_if_any(context),
         }
     }
 }

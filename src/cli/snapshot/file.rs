@@ -1,5 +1,6 @@
 //! Snapshots in files: JSON, compressed where the name ends in `.zst`.
 
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -11,20 +12,30 @@ pub const DEFAULT: &str = "snapshot.json.zst";
 const LEVEL: i32 = 3;
 
 /// Writes a snapshot; returns the bytes that it takes.
-pub fn write(path: &Path, snapshot: &Snapshot) -> Result<usize> {
+pub fn write(path: &Path, snapshot: &Snapshot) -> Result<u64> {
     let wrong = |error| Error::system(format!("write {}", path.display()), error);
-    let mut bytes = serde_json::to_vec_pretty(snapshot).expect("a snapshot fits into JSON");
-    bytes.push(b'\n');
-    if is_compressed(path) {
-        bytes = zstd::encode_all(bytes.as_slice(), LEVEL).map_err(wrong)?;
-    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A file that is there is whole, whenever we are stopped.
     let mut whole =
         tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(wrong)?;
-    std::io::Write::write_all(&mut whole, &bytes).map_err(wrong)?;
+    let file = whole.as_file_mut();
+    if is_compressed(path) {
+        let mut compressed = zstd::Encoder::new(file, LEVEL).map_err(wrong)?;
+        put(&mut compressed, snapshot).map_err(wrong)?;
+        compressed.finish().map_err(wrong)?;
+    } else {
+        put(file, snapshot).map_err(wrong)?;
+    }
+    let bytes = whole.as_file().metadata().map_err(wrong)?.len();
     whole.persist(path).map_err(|error| wrong(error.error))?;
-    Ok(bytes.len())
+    Ok(bytes)
+}
+
+fn put(out: impl Write, snapshot: &Snapshot) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, snapshot)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Reads a snapshot.

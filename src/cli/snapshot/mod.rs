@@ -8,6 +8,7 @@ use crate::error::Result;
 pub mod file;
 pub mod origin;
 mod show;
+mod statements;
 pub mod substitutes;
 mod take;
 mod verify;

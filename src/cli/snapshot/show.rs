@@ -6,12 +6,14 @@ use clap::ValueHint;
 
 use crate::cli::context::Context;
 use crate::error::Result;
-use crate::model::snapshot::{ColumnStatistics, Snapshot};
+use crate::model::extended_statistics::ExtendedStatistics;
+use crate::model::snapshot::{ColumnStatistics, RelationSize, Snapshot};
 use crate::model::units::{human_bytes, human_count};
 use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
 use super::origin::origin;
+use super::statements;
 
 /// Show what a snapshot file discloses: all of it that comes from rows
 #[derive(Debug, clap::Args)]
@@ -28,47 +30,68 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn shown(path: &Path, snapshot: &Snapshot) -> Report {
-    let server = &snapshot.server;
-    let mut sizes =
-        Table::new("relations", &["name", "kind", "size", "rows"]).right_aligned(&[2, 3]);
-    sizes.rows = snapshot
-        .relations
-        .iter()
-        .map(|one| {
-            vec![
-                one.name.to_string(),
-                kind(one.kind).to_string(),
-                human_bytes(one.file_pages * u64::from(server.block_size)),
-                human_count(one.tuples.max(0.0) as u64),
-            ]
-        })
-        .collect();
+    let mut facts = origin(path, snapshot, 1.0);
+    if let Some(since) = &snapshot.counters_since {
+        facts.push(("counters".to_string(), format!("since {since}, of that server alone")));
+    }
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();
-    let report = Report::new("").facts("", origin(path, snapshot, 1.0));
-    report.table(sizes).table(columns).findings(snapshot.unread.clone())
+    let mut report = Report::new("").facts("", facts);
+    report = report.table(relations(snapshot)).table(columns);
+    if !snapshot.extended.is_empty() {
+        let header = ["extended statistics", "of", "holds", "values in the file"];
+        let mut table = Table::new("extended statistics", &header);
+        table.rows = snapshot.extended.iter().map(extended).collect();
+        report = report.table(table);
+    }
+    if let Some(table) = statements::table(snapshot) {
+        report = report.table(table);
+    }
+    report.findings(snapshot.unread.clone())
 }
 
-fn kind(relkind: char) -> &'static str {
-    match relkind {
+/// Relations, with what was counted of them; with their options where any has some.
+fn relations(snapshot: &Snapshot) -> Table {
+    let has_options = snapshot.relations.iter().any(|one| !one.options.is_empty());
+    let header = ["name", "kind", "size", "rows", "scans", "rows written", "options"];
+    let header = if has_options { &header[..] } else { &header[..6] };
+    let mut table = Table::new("relations", header).right_aligned(&[2, 3, 4, 5]);
+    let count = |count: Option<u64>| count.map_or_else(String::new, human_count);
+    let row = |one: &RelationSize| {
+        let counters = &one.counters;
+        let mut row = vec![
+            one.name.to_string(),
+            kind(one),
+            human_bytes(one.file_pages * u64::from(snapshot.server.block_size)),
+            human_count(one.tuples.max(0.0) as u64),
+            count(counters.seq_scan.or(counters.idx_scan)),
+            count(counters.written()),
+            one.options.join(", "),
+        ];
+        row.truncate(header.len());
+        row
+    };
+    table.rows = snapshot.relations.iter().map(row).collect();
+    table
+}
+
+fn kind(one: &RelationSize) -> String {
+    let kind = match one.kind {
         'p' => "partitioned table",
         'm' => "materialized view",
         'i' => "index",
         'I' => "partitioned index",
         'f' => "foreign table",
         _ => "table",
+    };
+    match &one.table {
+        Some(table) => format!("{kind} on {table}, {}", one.access_method),
+        None => kind.to_string(),
     }
 }
 
 fn column(one: &ColumnStatistics) -> Vec<String> {
-    let values = one.values.as_ref().map_or_else(Vec::new, |sample| {
-        [&sample.most_common_vals, &sample.histogram_bounds, &sample.most_common_elems]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<String>>()
-    });
     vec![
         format!("{}.{}", one.relation, one.column),
         format!("{:.0} %", one.null_frac * 100.0),
@@ -78,8 +101,45 @@ fn column(one: &ColumnStatistics) -> Vec<String> {
             human_count(one.n_distinct as u64)
         },
         match one.is_substituted {
-            true => format!("substitutes: {}", values.join(", ")),
-            false => values.join(", "),
+            true => format!("substitutes: {}", values(one).join(", ")),
+            false => values(one).join(", "),
         },
+    ]
+}
+
+/// All values that the file has of a column.
+fn values(one: &ColumnStatistics) -> Vec<String> {
+    let Some(sample) = &one.values else { return Vec::new() };
+    let all = [
+        &sample.most_common_vals,
+        &sample.histogram_bounds,
+        &sample.most_common_elems,
+        &sample.range_bounds_histogram,
+    ];
+    all.into_iter().flatten().cloned().collect()
+}
+
+fn extended(one: &ExtendedStatistics) -> Vec<String> {
+    let common = one.most_common.as_ref();
+    let has = [
+        (!one.ndistinct.is_empty(), "groups"),
+        (!one.dependencies.is_empty(), "dependencies"),
+        (common.is_some(), "combinations"),
+        (one.expressions.iter().any(|one| one.statistics.is_some()), "expressions"),
+    ];
+    let has: Vec<&str> = has.into_iter().filter_map(|(has, what)| has.then_some(what)).collect();
+    let combination = |values: &Vec<Option<String>>| {
+        let each = values.iter().map(|value| value.as_deref().unwrap_or("NULL"));
+        format!("({})", each.collect::<Vec<_>>().join(", "))
+    };
+    let combinations = common.and_then(|common| common.values.as_ref()).into_iter().flatten();
+    let expressions = one.expressions.iter().filter_map(|one| one.statistics.as_ref());
+    let all: Vec<String> =
+        combinations.map(combination).chain(expressions.flat_map(values)).collect();
+    vec![
+        one.name.to_string(),
+        format!("{} ({})", one.relation, one.terms().join(", ")),
+        has.join(", "),
+        all.join(", "),
     ]
 }

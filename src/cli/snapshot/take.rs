@@ -9,13 +9,14 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::error::Result;
-use crate::model::disclosure::{Column, Disclosure, Values, disclose};
+use crate::model::disclosure::{Column, Disclosure, Treatment, Values, disclose};
 use crate::model::finding::{Finding, Severity};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::model::substitution::{Substitute, sql_digest};
 use crate::model::units::{Millis, human_bytes, human_duration, plural};
 use crate::pg::explain::{self, Asking};
 use crate::pg::session::Session;
+use crate::pg::statements::query;
 use crate::pg::substitution::{Binding, substitute};
 use crate::pg::{server, snapshot};
 use crate::profile::Query;
@@ -27,6 +28,7 @@ use crate::sql::query::look;
 use crate::sql::secrets::without_secrets;
 
 use super::file::{self, DEFAULT};
+use super::statements;
 
 /// Write what the planner knows of the database into a file
 ///
@@ -36,6 +38,7 @@ use super::file::{self, DEFAULT};
 #[command(after_help = "\
 Examples:
   pgtune snapshot take prod.json.zst
+  pgtune snapshot take --statements       with what the server spends its time on
   pgtune snapshot show prod.json.zst      what the file discloses")]
 pub struct Args {
     /// The file; compressed where its name ends in .zst
@@ -47,6 +50,10 @@ pub struct Args {
     /// Keep values of columns out whose name has this in it; may be repeated
     #[arg(long, value_name = "TEXT")]
     redact: Vec<String>,
+    /// Also write the statements that the server spends 95 % of its time on
+    /// (pg_stat_statements), without their constants
+    #[arg(long)]
+    statements: bool,
     /// The pg_dump to use, not older than the server
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
     pg_dump: Option<PathBuf>,
@@ -59,10 +66,15 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let mut session = database.open()?;
     let server = server::look(&mut session, &database.history_table)?;
     let settings = &context.profile().snapshot;
-    let mut taken = snapshot::snapshot(&mut session, server.history.clone())?;
+    let (statements, left_out) = match args.statements {
+        true => statements::read(context, &mut session)?,
+        false => Default::default(),
+    };
     let values = args.values.unwrap_or(settings.values);
+    let queries: Vec<Query> = statements.iter().map(query).collect();
+    let queries = [context.profile().queries.as_slice(), queries.as_slice()].concat();
     let workload = match values {
-        Values::Workload | Values::All => workload(context, &mut session, &server)?,
+        Values::Workload | Values::All => workload(context, &mut session, &server, &queries)?,
         Values::None => Workload::default(),
     };
     let expressions = snapshot::expressions(&mut session)?;
@@ -70,6 +82,11 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
     let disclosure =
         Disclosure { values, used: &workload.used, expressions: &expressions, redact: &redact };
+    let is_needed = |one: &ColumnStatistics| disclosure.treatment(one) != Treatment::Withheld;
+    let mut taken = snapshot::snapshot(&mut session, server.history.clone(), is_needed)?;
+    taken.statements = statements;
+    taken.unread.extend(left_out);
+    snapshot::add_ends(&mut session, &mut taken)?;
     substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
     disclose(&mut taken, &disclosure);
     add_schema(context, &database, &mut taken, &args)?;
@@ -80,7 +97,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         args.file.display(),
         plural(relations, "relation", "relations"),
         plural(columns, "column", "columns"),
-        human_bytes(bytes as u64),
+        human_bytes(bytes),
         human_duration(begin.elapsed())
     );
     context.show(&Report::new(&title).findings(taken.unread))
@@ -116,7 +133,7 @@ fn add_schema(
     Ok(())
 }
 
-/// What the profile's queries tell of columns.
+/// What queries tell of columns.
 #[derive(Default)]
 struct Workload {
     /// Those that they filter, join, group or sort by.
@@ -125,9 +142,13 @@ struct Workload {
     bindings: Vec<Binding>,
 }
 
-/// What the plans of the profile's queries say of columns: those of a partition are those of the
-/// whole table.
-fn workload(context: &Context, session: &mut Session, server: &server::Server) -> Result<Workload> {
+/// What the plans of queries say of columns: those of a partition are those of the whole table.
+fn workload(
+    context: &Context,
+    session: &mut Session,
+    server: &server::Server,
+    queries: &[Query],
+) -> Result<Workload> {
     let asking = Asking {
         is_generic: true,
         statement_timeout: PLAN_TIMEOUT,
@@ -135,7 +156,7 @@ fn workload(context: &Context, session: &mut Session, server: &server::Server) -
         ..Asking::default()
     };
     let mut workload = Workload::default();
-    for query in &context.profile().queries {
+    for query in queries {
         let Ok(looked) = look(&query.sql) else { continue };
         let plan = explain::set_up(session, query, &asking)
             .and_then(|()| explain::generic(session, looked.text, server.version_num));

@@ -8,8 +8,9 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
+use crate::cli::plan::server_statements::with_texts;
 use crate::cli::plan::take::{Side, Terms, take};
-use crate::cli::plan::workload::QueryArgs;
+use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
 use crate::error::Result;
 use crate::model::snapshot::{Fidelity, Snapshot};
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
-    queries: QueryArgs,
+    queries: ForetoldArgs,
     /// Write the figures into the file: reports that come from it tell them
     #[arg(long)]
     record: bool,
@@ -42,7 +43,7 @@ pub struct Args {
 pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = file::read(&args.file)?;
     let profile = context.profile();
-    let queries = args.queries.queries(context)?;
+    let queries = args.queries.queries(context, &snapshot)?;
     let database = Database::of(context)?;
     let mut real = database.open()?;
     let facts = server::look(&mut real, &database.history_table)?;
@@ -73,7 +74,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         let snapshot = Snapshot { fidelity: Some(fidelity.clone()), ..snapshot };
         file::write(&args.file, &snapshot)?;
     }
-    context.show(&report(&graded, &fidelity, &compared).findings(findings))
+    let report = report(&graded, &fidelity, &compared).findings(findings);
+    context.show(&with_texts(report, &queries))
 }
 
 /// How faithful a plan is.

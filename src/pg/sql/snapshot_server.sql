@@ -16,6 +16,7 @@ select
                          'max_parallel_workers', 'max_parallel_workers_per_gather'))
            and setting is distinct from boot_val
       ) as changed
-  )
+  ),
+  to_char(pg_stat_get_db_stat_reset_time(d.oid) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 from pg_database d
 where d.datname = current_database()

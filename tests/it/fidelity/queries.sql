@@ -136,3 +136,35 @@ update stock set amount = amount - 1 where product_id = 5 and region_id = 2;
 delete from visits where at < '2025-06-02';
 -- name: lateral_latest
 select c.id, o.* from customers c cross join lateral (select id, total from orders o where o.customer_id = c.id order by placed_at desc limit 1) o where c.region_id = 9;
+-- name: places_of_city
+select * from places where country = 'country 3' and city = 'City 36';
+-- name: places_of_other_city
+select * from places where country = 'country 4' and city = 'City 36' and zip < 600;
+-- name: places_of_kind
+select * from places where kind = 'kind 2' and floors = 2;
+-- name: places_noted
+select * from places where note is null and lower(city) = 'city 36';
+-- name: places_of_month
+select count(*) from places where date_trunc('month', opened) = '2024-05-01' and note = 'said "it, \1';
+-- name: places_by_city
+select country, city, count(*) from places group by 1, 2;
+-- name: places_by_zip
+select zip, city, count(*) from places group by 1, 2;
+-- name: places_by_month
+select date_trunc('month', opened), lower(city), count(*) from places group by 1, 2;
+-- name: places_by_day
+select extract(dow from opened), count(*) from places group by 1;
+-- name: places_orders_by_channel
+select channel, status, count(*) from orders group by 1, 2;
+-- name: places_orders_shop_failed
+select count(*) from orders where channel = 'shop' and status = 'failed';
+-- name: places_and_orders
+select p.city, count(*) from places p join orders o on o.id = p.id where p.country = 'country 3' and p.city = 'City 36' and o.status = 'open' group by 1;
+-- name: bookings_of_days
+select * from bookings where during && tstzrange('2025-02-01', '2025-02-04');
+-- name: bookings_at
+select * from bookings where during @> timestamptz '2025-03-01 12:00';
+-- name: bookings_of_rooms
+select * from bookings where rooms <@ '{[10, 460)}'::int4multirange;
+-- name: bookings_before
+select * from bookings where during << tstzrange('2025-01-20', null) and not isempty(during);

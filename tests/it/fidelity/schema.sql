@@ -110,5 +110,28 @@ create materialized view sales as
   from orders o join order_items i on i.order_id = o.id join products p on p.id = i.product_id
   group by 1, 2;
 create index sales_month on sales (month);
+-- Columns that follow from each other, which only extended statistics tell.
+create table places (
+  id int primary key, gone int, country text not null, city text not null, zip int not null,
+  kind char(6) not null, floors int, opened date not null, note text
+);
+insert into places
+  select i, 0, 'country ' || zip / 100, 'City ' || zip / 10, zip, 'kind ' || i % 4,
+         case when i % 4 <> 3 then i % 4 end, date '2024-01-01' + i % 700,
+         case when i % 8 < 3 then 'said "it, \' || i % 3 end
+  from generate_series(1, 40000) i, lateral (select (i::int8 * i) % 1000 as zip) as z;
+alter table places drop column gone;
+create statistics places_where on zip, country, city from places;
+create statistics places_what (dependencies) on kind, floors from places;
+create statistics places_when on (date_trunc('month', opened)), (lower(city)), note from places;
+create statistics places_day on (extract(dow from opened)) from places;
+create statistics orders_how (ndistinct, mcv) on channel, status from orders;
+create table bookings (id int primary key, during tstzrange not null, rooms int4multirange);
+insert into bookings
+  select i, case when i % 10 = 0 then 'empty' else tstzrange(
+           timestamptz '2025-01-01' + i * interval '20 minutes',
+           timestamptz '2025-01-01' + i * interval '20 minutes' + (1 + i * 7 % 100) * interval '3 hours')
+         end, int4multirange(int4range(i % 300, i % 300 + i % 9), int4range(400 + i % 50, 500))
+  from generate_series(1, 20000) i;
 create statistics orders_status_channel (dependencies, ndistinct) on status, channel from orders_h1;
 vacuum analyze;
