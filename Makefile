@@ -1,6 +1,6 @@
 # One line each; PostgreSQL comes with scripts/postgres, which uses an installed one if it can.
 
-.PHONY: demo test lint docs bench workloads install
+.PHONY: demo test lint docs bench workloads check fidelity install
 
 demo: ## A workload's queries before and after an online index change; ARGS="telemetry --rows 1000000"
 	bin=$$(scripts/postgres any) && cargo run --release -- demo --pg-bin "$$bin" $(ARGS)
@@ -22,3 +22,9 @@ workloads: ## Measures the four workloads, and writes docs/workloads.md
 
 install: ## Puts pgtune into ~/.cargo/bin
 	cargo install --path . --locked
+
+check: ## The newest migrations of the shipped workloads, as pull requests; pages in target/check
+	bin=$$(scripts/postgres any) && cargo build && scripts/check-workloads target/debug/pgtune "$$bin"
+
+fidelity: ## How faithful foretold plans are on each version, into docs/fidelity.md
+	for major in 14 15 16 17 18; do UPDATE=1 PGTUNE_TEST_PG_BIN="$$(scripts/postgres $$major)" cargo test --test it a_shadow_plans_as || exit; done

@@ -198,6 +198,7 @@ impl<'a> Shadow<'a> {
                 let ident = |name| Ident::new(name).map_err(Error::usage);
                 let mut session = maintenance(server, &self.profile)?;
                 server::copy_database(&mut session, &ident(from)?, &ident(name)?, None)?;
+                server::checkpoint(&mut session)?;
             }
             Home::Borrowed(server, _) => server.copy(from, name)?,
         }
@@ -351,7 +352,14 @@ fn start_private(
     let major = binaries.major;
     ui.status(&format!("starting  a shadow on PostgreSQL {}", binaries.version));
     // What the planner knows shall stay what it was told.
-    let settings = [("autovacuum", "off"), ("max_locks_per_transaction", "1024")];
+    let settings = [
+        ("autovacuum", "off"),
+        ("max_locks_per_transaction", "1024"),
+        // Copies of a database are written to the log too: what is done with is no longer kept.
+        ("max_wal_size", "32MB"),
+        ("min_wal_size", "32MB"),
+        ("wal_recycle", "off"),
+    ];
     let server = Server::start(&Options {
         binaries,
         settings: settings.map(|(name, value)| (name.to_string(), value.to_string())).to_vec(),

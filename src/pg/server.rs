@@ -179,6 +179,11 @@ pub fn copy_database(
     created.map_err(|failure| failure.explain(&format!("cannot create the database {name}")))
 }
 
+/// Lets go of what the log holds of a copied database: from 15 on, all of its pages.
+pub fn checkpoint(session: &mut Session) -> Result<()> {
+    session.run("CHECKPOINT").map_err(|failure| failure.explain("cannot write a checkpoint"))
+}
+
 fn owned_by(owner: Option<&Ident>) -> String {
     owner.map_or_else(String::new, |owner| format!(" OWNER {owner}"))
 }
