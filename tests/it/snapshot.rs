@@ -96,8 +96,8 @@ pub fn rows(said: &Said) -> Vec<Value> {
     table["rows"].as_array().unwrap().clone()
 }
 
-/// Writes this version's row of docs/fidelity.md with `UPDATE=1`, else sees to it that there is one.
-/// Figures are not compared: ANALYZE looks at other rows each time.
+/// Writes this version's row of docs/fidelity.md with `UPDATE=1`, else sees to it that there is
+/// one. Figures are not compared: ANALYZE looks at other rows each time.
 fn note_fidelity(cells: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fidelity.md");
     let begin = format!("| {} |", server().unwrap().major);
