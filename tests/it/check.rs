@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::snapshot::with_pg_dump;
 use crate::support::Database;
 use crate::user_project::{Project, Said, said, skipped};
 
@@ -34,13 +35,7 @@ fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Dat
     let (project, database) = Project::new(test)?;
     database.connect().batch_execute(schema).unwrap();
     project.profile(profile);
-    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
-    let program = client.to_string_lossy().into_owned();
-    let mut arguments = vec!["snapshot", "take", "prod.json.zst"];
-    if client.exists() {
-        arguments.extend(["--pg-dump", &program]);
-    }
-    let taken = run(&project, &arguments);
+    let taken = run(&project, &with_pg_dump(&["snapshot", "take", "prod.json.zst"]));
     taken.expect(0, &[]);
     if taken.stdout.contains("there is no pg_dump") {
         skipped("checks beside a snapshot's schema");

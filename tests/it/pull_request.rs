@@ -1,10 +1,9 @@
 //! A pull request with five planted faults, and one without any, in each output of `pgtune check`.
 
-use std::path::Path;
-
 use chrono::{Datelike, Utc};
 use serde_json::Value;
 
+use crate::snapshot::with_pg_dump;
 use crate::support::Database;
 use crate::user_project::{Project, Said, said, skipped};
 
@@ -135,13 +134,7 @@ fn project(test: &str) -> Option<(Project, Database)> {
     project.profile(PROFILE).migration("V1__shop", SHOP);
     project.migrate().expect(0, &[]);
     database.connect().batch_execute(ROWS).unwrap();
-    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join(".postgres/client/bin/pg_dump");
-    let program = client.to_string_lossy().into_owned();
-    let mut arguments = vec!["snapshot", "take", "prod.json"];
-    if client.exists() {
-        arguments.extend(["--pg-dump", &program]);
-    }
-    let taken = run(&project, &arguments);
+    let taken = run(&project, &with_pg_dump(&["snapshot", "take", "prod.json"]));
     taken.expect(0, &[]);
     if taken.stdout.contains("there is no pg_dump") {
         skipped("a pull request beside a snapshot's schema");
