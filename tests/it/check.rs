@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::Database;
-use crate::user_project::{Project, Said, said, skipped};
+use crate::user_project::{Project, run_here as run, skipped};
 
 const SCHEMA: &str = "
     create table accounts (id bigint primary key, name varchar(40) not null);
@@ -42,15 +42,6 @@ fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Dat
         return None;
     }
     Some((project, database))
-}
-
-/// Runs pgtune with the programs of this version.
-fn run(project: &Project, arguments: &[&str]) -> Said {
-    let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    said(command)
 }
 
 /// `pgtune check`: its exit code, and its findings as `file:line check`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::Database;
-use crate::user_project::{Project, Said, said, skipped};
+use crate::user_project::{Project, run_here as run, skipped};
 
 const MADE: &str = "\
 create table kinds (kind text primary key);
@@ -80,14 +80,6 @@ fn take(project: &Project) -> Option<()> {
     }
     project.profile(PROFILE);
     Some(())
-}
-
-fn run(project: &Project, arguments: &[&str]) -> Said {
-    let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    said(command)
 }
 
 /// The findings about drift: `check subject: message`.

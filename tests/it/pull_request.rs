@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::Database;
-use crate::user_project::{Project, Said, said, skipped};
+use crate::user_project::{Project, Said, run_here as run, skipped};
 
 /// What production has, made by the first migration.
 const SHOP: &str = "\
@@ -142,14 +142,6 @@ fn project(test: &str) -> Option<(Project, Database)> {
     }
     project.profile(format!("{PROFILE}{RULE}"));
     Some((project, database))
-}
-
-fn run(project: &Project, arguments: &[&str]) -> Said {
-    let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    said(command)
 }
 
 /// `pgtune check` into a file of each format.

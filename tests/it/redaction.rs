@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::snapshot::{rows, with_pg_dump};
 use crate::support::Database;
-use crate::user_project::{Project, Said, skipped};
+use crate::user_project::{Project, run_here as run, skipped};
 
 /// People whose names are skewed, and whose other columns are of the types that have substitutes.
 const PEOPLE: &str = "
@@ -93,14 +93,6 @@ fn people(test: &str) -> Option<(Project, Database)> {
     database.connect().batch_execute(PEOPLE.rsplit_once("vacuum").unwrap().0).unwrap();
     database.connect().batch_execute("vacuum analyze people, letters").unwrap();
     Some((project, database))
-}
-
-fn run(project: &Project, arguments: &[&str]) -> Said {
-    let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    crate::user_project::said(command)
 }
 
 /// Takes a snapshot into a file and returns its text; `None` without a `pg_dump` that can.

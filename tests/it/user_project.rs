@@ -51,6 +51,15 @@ impl std::fmt::Display for Said {
     }
 }
 
+/// Runs pgtune with the server programs of the version that is tested.
+pub fn run_here(project: &Project, arguments: &[&str]) -> Said {
+    let mut command = project.command(arguments);
+    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
+        command.env("PGTUNE_PG_BIN", folder);
+    }
+    said(command)
+}
+
 impl Project {
     /// A project without migrations on a new database; `None` without a server.
     pub fn new(test: &str) -> Option<(Project, Database)> {
