@@ -88,6 +88,11 @@ impl Use<'_> {
     }
 }
 
+/// Whether a plan uses the index.
+pub fn is_used(plan: &QueryPlan, name: &QualifiedName, index: &Known) -> bool {
+    uses(plan).iter().any(|one| one.is(name, index))
+}
+
 fn uses(plan: &QueryPlan) -> Vec<Use<'_>> {
     let mut found = Vec::new();
     collect(&plan.root, "", &mut found);

@@ -3,6 +3,7 @@
 pub mod allow;
 pub mod blame;
 pub mod drift;
+pub mod dropped;
 pub mod lint;
 pub mod measured;
 pub mod plans;

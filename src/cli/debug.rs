@@ -99,6 +99,7 @@ fn hold(args: ServerArgs, ui: Ui, interrupted: &AtomicBool) -> Result<()> {
         binaries: binaries::find(args.pg_bin.as_deref(), &surroundings)?,
         settings: args.set,
         checksums: args.checksums,
+        wal_segment_mb: 16,
         listen: if args.loopback { Listen::Loopback } else { Listen::UnixSocket },
         surroundings: &surroundings,
         interrupted,

@@ -55,6 +55,7 @@ pub fn start(
         settings,
         listen: Listen::UnixSocket,
         checksums: false,
+        wal_segment_mb: 16,
         surroundings: &surroundings,
         interrupted: stopped,
     })

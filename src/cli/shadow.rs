@@ -32,7 +32,7 @@ use crate::shadow::borrowed::{Borrowed, Terms as LoanTerms};
 use crate::shadow::server::{Listen, Options, Server};
 use crate::shadow::surroundings::Surroundings;
 use crate::sql::Statement;
-use crate::sql::statement::{Kind as StatementKind, leaves_its_database};
+use crate::sql::statement::{Kind as StatementKind, leaves_its_database, reaches_another_server};
 use crate::ui::Ui;
 
 use super::context::Context;
@@ -281,9 +281,7 @@ impl<'a> Shadow<'a> {
         };
         let mut look = |session: &mut Session| {
             let planned = look(session, &aim)?;
-            if guard.is_some() {
-                refuse_to_leave(&planned.runbook)?;
-            }
+            refuse_to_leave(&planned.runbook, guard.is_some())?;
             let behind = |version, one: &SqlText| {
                 (notes.behind)(version, one).into_iter().chain(guard.clone()).collect()
             };
@@ -356,8 +354,8 @@ fn start_private(
         ("autovacuum", "off"),
         ("max_locks_per_transaction", "1024"),
         // Copies of a database are written to the log too: what is done with is no longer kept.
-        ("max_wal_size", "32MB"),
-        ("min_wal_size", "32MB"),
+        ("max_wal_size", "8MB"),
+        ("min_wal_size", "2MB"),
         ("wal_recycle", "off"),
     ];
     let server = Server::start(&Options {
@@ -365,6 +363,7 @@ fn start_private(
         settings: settings.map(|(name, value)| (name.to_string(), value.to_string())).to_vec(),
         listen: Listen::UnixSocket,
         checksums: false,
+        wal_segment_mb: 1,
         surroundings: &surroundings,
         interrupted: stopped,
     })?;
@@ -427,17 +426,26 @@ fn same_server(origin: &str) -> Error {
         .hint("if this one is, do not name it twice: leave out --url and DATABASE_URL here")
 }
 
-/// Errors where a statement outside of transactions would change more than its database: what it
-/// did could not be taken back.
-fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
+/// Errors where a statement outside of transactions would reach another server or, on a borrowed
+/// one, change more than its database: what it did could not be taken back.
+fn refuse_to_leave(runbook: &Runbook, is_borrowed: bool) -> Result<()> {
     for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
         let Action::RunAlone { migration, statement } = &step.action else { continue };
-        if leaves_its_database(&statement.text) {
+        let refused = |message: &str, hint: &str| {
             let place = format!("{migration}, line {}", statement.line);
-            let message = format!("{place}: this changes the server, which is only borrowed");
-            return Err(Error::new(Kind::Database, message).hint(
+            Err(Error::new(Kind::Database, format!("{place}: {message}")).hint(hint))
+        };
+        if reaches_another_server(&statement.text) {
+            return refused(
+                "this makes a replication slot on the publisher, which no shadow may reach",
+                "make subscriptions by hand, outside of migrations",
+            );
+        }
+        if is_borrowed && leaves_its_database(&statement.text) {
+            return refused(
+                "this changes the server, which is only borrowed",
                 "leave --shadow-url out: on a private server a migration may change everything",
-            ));
+            );
         }
     }
     Ok(())

@@ -57,6 +57,8 @@ pub struct Options<'a> {
     pub listen: Listen,
     /// Whether its pages have checksums, for those who test with them.
     pub checksums: bool,
+    /// Megabytes of a file of its log, 1 or 16: small ones take less room, large ones less time.
+    pub wal_segment_mb: u32,
     /// The machine.
     pub surroundings: &'a Surroundings,
     /// Set when the user asks pgtune to stop; ends a start that is under way.
@@ -201,6 +203,7 @@ fn init_with_locale(
     command.arg("-D").arg(folder.data()).args(["-U", SUPERUSER, "-E", "UTF8", "-T", "english"]);
     command.arg(format!("--locale={locale}")).args(["--lc-messages=C", "--no-sync"]);
     command.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
+    command.arg(format!("--wal-segsize={}", options.wal_segment_mb));
     if options.checksums {
         command.arg("--data-checksums");
     } else if options.binaries.major >= 18 {

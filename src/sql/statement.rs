@@ -520,9 +520,19 @@ pub fn leaves_its_database(text: &str) -> bool {
         &["commit", "prepared"],
         &["rollback", "prepared"],
     ];
+    begins_with(text, HEADS)
+}
+
+/// Whether a statement opens a session on another server, and makes something there: CREATE
+/// SUBSCRIPTION a replication slot.
+pub fn reaches_another_server(text: &str) -> bool {
+    begins_with(text, &[&["create", "subscription"]])
+}
+
+fn begins_with(text: &str, heads: &[&[&str]]) -> bool {
     let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
     let cursor = Cursor::new(text, &tokens);
-    HEADS.iter().any(|head| cursor.sees(head))
+    heads.iter().any(|head| cursor.sees(head))
 }
 
 /// `REINDEX SCHEMA | DATABASE | SYSTEM`, and `CLUSTER` without a table.

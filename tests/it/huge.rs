@@ -27,7 +27,7 @@ fn taken_bytes(folder: &Path) -> u64 {
 
 #[test]
 fn a_terabyte_takes_no_room() {
-    const ROOM_MAX: u64 = 100 << 20;
+    const ROOM_MAX: u64 = 100_000_000;
     let Some((project, database)) = Project::new("terabyte") else { return };
     let words = "create function note_words(text) returns text[] immutable language sql
         as $$ select string_to_array($1, ' ') $$";

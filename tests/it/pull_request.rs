@@ -4,7 +4,7 @@ use chrono::{Datelike, Utc};
 use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
-use crate::support::Database;
+use crate::support::{Database, eventually};
 use crate::user_project::{Project, Said, run_here as run, skipped};
 
 /// What production has, made by the first migration.
@@ -247,4 +247,57 @@ fn a_clean_pull_request_has_no_finding() {
     let sarif: Value = serde_json::from_str(&read(&project, "sarif")).unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     assert!(results.iter().all(|one| one["ruleId"] == "shadow-version"), "{results:?}");
+}
+
+#[test]
+fn a_dropped_index_that_only_production_scans_is_told() {
+    let Some((project, database)) = project("scanned_index") else { return };
+    project.migration(
+        "V2__more",
+        "create index orders_note_idx on orders (note);\n\
+         create index shipments_weight_idx on shipments (weight);\n",
+    );
+    project.migrate().expect(0, &[]);
+    let scans = "set enable_seqscan = off;
+        do $$ begin for i in 1..150 loop
+          perform 1 from orders where note = 'y' || i;
+          perform 1 from shipments where weight = -i;
+        end loop; end $$";
+    database.connect().batch_execute(scans).unwrap();
+    let counted = "select count(*) = 2 from pg_stat_user_indexes where idx_scan >= 150
+        and indexrelname in ('orders_note_idx', 'shipments_weight_idx')";
+    eventually(counted, || database.connect().query_one(counted, &[]).unwrap().get(0));
+    run(&project, &with_pg_dump(&["snapshot", "take", "prod.json"])).expect(0, &[]);
+    // The second has an heir, and the third is one that nobody scanned so often.
+    project.migration(
+        "V3__less",
+        "create index shipments_weight_order_idx on shipments (weight, order_id);\n\
+         drop index orders_note_idx;\n\
+         drop index shipments_weight_idx;\n\
+         drop index orders_customer_idx;\n",
+    );
+    let said = check(&project);
+    let found = findings(&project);
+    let told: Vec<&String> = found.iter().filter(|one| one.ends_with("scanned")).collect();
+    assert_eq!(told, ["V3__less.sql:2 dropped-index-scanned"], "{said}");
+    assert!(read(&project, "text").contains("was scanned 15"), "{said}");
+}
+
+#[test]
+fn a_migration_that_makes_a_subscription_reaches_no_publisher() {
+    let Some((project, _database)) = project("publisher") else { return };
+    let publisher = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    publisher.set_nonblocking(true).unwrap();
+    let port = publisher.local_addr().unwrap().port();
+    project.migration(
+        "V2__copy",
+        format!(
+            "-- alone\ncreate subscription copy\n  connection \
+             'host=127.0.0.1 port={port} user=u dbname=d connect_timeout=2' publication p;\n"
+        ),
+    );
+    let said = check(&project);
+    assert_eq!(findings(&project), ["V2__copy.sql:2 migration-fails"], "{said}");
+    assert!(read(&project, "text").contains("which no shadow may reach"), "{said}");
+    assert!(publisher.accept().is_err(), "somebody was there: {said}");
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use clap::ValueHint;
 
 use crate::checks::lint::world::World;
-use crate::checks::measured;
 use crate::checks::plans::{self, Told};
+use crate::checks::{dropped, measured};
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::cli::interrupt;
@@ -196,7 +196,9 @@ fn planned(
         table.title = "queries".to_string();
     }
     report.sections.extend(queries);
-    Ok(Planned { findings: after.findings, told, report, foretold })
+    let scanned = dropped::scanned(world, &before, examination.snapshot);
+    let findings = after.findings.into_iter().chain(scanned).collect();
+    Ok(Planned { findings, told, report, foretold })
 }
 
 /// The answer where the migrations cannot even be run.

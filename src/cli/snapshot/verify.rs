@@ -35,13 +35,22 @@ pub struct Args {
     /// Write the figures into the file: reports that come from it tell them
     #[arg(long)]
     record: bool,
+    /// Plan as with so many times the rows: for a database that has grown since, or a larger one
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value_t = 1.0,
+        value_parser = shadow::factor,
+        conflicts_with = "record"
+    )]
+    scale: f64,
     #[command(flatten)]
     shadow: ShadowArgs,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let snapshot = file::read(&args.file)?;
+    let snapshot = shadow::read(&args.file, args.scale)?;
     let profile = context.profile();
     let queries = args.queries.queries(context, &snapshot)?;
     let database = Database::of(context)?;
