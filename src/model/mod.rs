@@ -1,5 +1,6 @@
 //! The words of PostgreSQL as plain values: names, locks, the catalog, findings. Pure.
 
+pub mod analyze;
 pub mod archive;
 pub mod below;
 pub mod calendar;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::analyze::{SAMPLE_ROWS_PER_TARGET, Sampled};
 use super::extended_statistics::ExtendedStatistics;
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
@@ -301,7 +302,14 @@ impl Snapshot {
             gin: one.gin.as_ref().map(|gin| gin.scaled(factor)),
             ..one.clone()
         });
-        let columns = self.columns.iter().map(|one| one.scaled(factor));
+        let sizes: BTreeMap<_, _> = self.relations.iter().map(|one| (&one.name, one)).collect();
+        let columns = self.columns.iter().map(|one| {
+            let believed = sizes
+                .get(&one.relation)
+                .and_then(|&table| one.believed_distinct(table, self.sample_rows(), factor));
+            let scaled = one.scaled(factor);
+            ColumnStatistics { n_distinct: believed.unwrap_or(scaled.n_distinct), ..scaled }
+        });
         let extended = self.extended.iter().map(|one| one.scaled(factor));
         Snapshot {
             relations: relations.collect(),
@@ -309,6 +317,15 @@ impl Snapshot {
             extended: extended.collect(),
             ..self.clone()
         }
+    }
+}
+
+impl Snapshot {
+    /// Rows that ANALYZE takes of a table.
+    fn sample_rows(&self) -> f64 {
+        const TARGET: f64 = 100.0;
+        let target = self.settings.get("default_statistics_target");
+        target.and_then(|target| target.parse().ok()).unwrap_or(TARGET) * SAMPLE_ROWS_PER_TARGET
     }
 }
 
@@ -323,6 +340,29 @@ impl ColumnStatistics {
     pub fn scaled(&self, factor: f64) -> ColumnStatistics {
         let n_distinct = scaled_count(f64::from(self.n_distinct), factor) as f32;
         ColumnStatistics { n_distinct, ..self.clone() }
+    }
+
+    /// `n_distinct` as ANALYZE would tell it of the table with so many times the rows, where equal
+    /// values lie side by side: what it believes is what plans are made with.
+    fn believed_distinct(
+        &self,
+        table: &RelationSize,
+        sample_rows: f64,
+        factor: f64,
+    ) -> Option<f32> {
+        const CORRELATION_MIN: f32 = 0.99;
+        // From here on ANALYZE tells a share of the rows.
+        const SHARE_MIN: f64 = 0.1;
+        let is_clustered = self.correlation.is_some_and(|one| one.abs() >= CORRELATION_MIN);
+        let told = f64::from(self.n_distinct);
+        if self.inherited || !is_clustered || table.tuples <= 0.0 || table.file_pages == 0 {
+            return None;
+        }
+        let (rows, pages) = (table.tuples, table.file_pages as f64);
+        let distinct = if told < 0.0 { -told * rows } else { told };
+        let believed = Sampled { rows, pages, sample_rows }.distinct_after(distinct, factor)?;
+        let share = believed / (rows * factor);
+        Some(if share > SHARE_MIN { -share } else { believed.round() } as f32)
     }
 }
 
