@@ -105,10 +105,19 @@ impl Kept {
 
     /// Applies its migrations up to `version`.
     pub fn migrate(&self, version: &str) {
-        let mut command = pgtune(&["migrate", "--yes", "--quiet", "--to", version]);
+        self.ask(&["migrate", "--yes", "--quiet", "--to", version]);
+    }
+
+    /// What pgtune answers of it.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let mut command = pgtune(arguments);
         command.args(["--profile", &self.profile(), "--url", &self.url]);
+        if let Some(folder) = std::env::var_os(PG_BIN_VARIABLE) {
+            command.env("PGTUNE_PG_BIN", folder);
+        }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn profile(&self) -> String {
