@@ -35,7 +35,7 @@ pub fn scanned(world: &World, before: &Captures, snapshot: &Snapshot) -> Vec<Fin
 fn is_replaced(world: &World, dropped: &Index) -> bool {
     let mut others = world.indexes.values().filter(|other| other.table == dropped.table);
     !world.tables.contains_key(&dropped.table)
-        || others.any(|other| dropped.shape.is_prefix_of(&other.shape))
+        || others.any(|one| dropped.shape == one.shape || dropped.shape.is_prefix_of(&one.shape))
 }
 
 fn finding(name: &QualifiedName, scans: u64, since: Option<&str>) -> Finding {

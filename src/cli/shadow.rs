@@ -353,6 +353,8 @@ fn start_private(
     let settings = [
         ("autovacuum", "off"),
         ("max_locks_per_transaction", "1024"),
+        // No subscription is at work.
+        ("max_logical_replication_workers", "0"),
         // Copies of a database are written to the log too: what is done with is no longer kept.
         ("max_wal_size", "8MB"),
         ("min_wal_size", "2MB"),
@@ -437,7 +439,7 @@ fn refuse_to_leave(runbook: &Runbook, is_borrowed: bool) -> Result<()> {
         };
         if reaches_another_server(&statement.text) {
             return refused(
-                "this makes a replication slot on the publisher, which no shadow may reach",
+                "this opens a session on the publisher, which no shadow may reach",
                 "make subscriptions by hand, outside of migrations",
             );
         }
@@ -466,7 +468,7 @@ pub fn factor(text: &str) -> std::result::Result<f64, String> {
     const FACTOR_MAX: f64 = 1e6;
     match text.parse::<f64>() {
         Ok(factor) if factor > 0.0 && factor <= FACTOR_MAX => Ok(factor),
-        Ok(_) | Err(_) => Err("write a number above 0, for example 10 or 0.5".to_string()),
+        Ok(_) | Err(_) => Err("write a number above 0, up to 1000000: 10 or 0.5".to_string()),
     }
 }
 

@@ -325,7 +325,8 @@ impl Snapshot {
     fn sample_rows(&self) -> f64 {
         const TARGET: f64 = 100.0;
         let target = self.settings.get("default_statistics_target");
-        target.and_then(|target| target.parse().ok()).unwrap_or(TARGET) * SAMPLE_ROWS_PER_TARGET
+        let target = target.and_then(|target| target.parse::<u16>().ok()).filter(|one| *one > 0);
+        target.map_or(TARGET, f64::from) * SAMPLE_ROWS_PER_TARGET
     }
 }
 
@@ -351,11 +352,18 @@ impl ColumnStatistics {
         factor: f64,
     ) -> Option<f32> {
         const CORRELATION_MIN: f32 = 0.99;
+        // NULLs count as rows here, and are none of the values.
+        const NULLS_MAX: f32 = 0.05;
         // From here on ANALYZE tells a share of the rows.
         const SHARE_MIN: f64 = 0.1;
         let is_clustered = self.correlation.is_some_and(|one| one.abs() >= CORRELATION_MIN);
         let told = f64::from(self.n_distinct);
-        if self.inherited || !is_clustered || table.tuples <= 0.0 || table.file_pages == 0 {
+        if self.inherited
+            || !is_clustered
+            || self.null_frac > NULLS_MAX
+            || table.tuples <= 0.0
+            || table.file_pages == 0
+        {
             return None;
         }
         let (rows, pages) = (table.tuples, table.file_pages as f64);

@@ -523,10 +523,10 @@ pub fn leaves_its_database(text: &str) -> bool {
     begins_with(text, HEADS)
 }
 
-/// Whether a statement opens a session on another server, and makes something there: CREATE
-/// SUBSCRIPTION a replication slot.
+/// Whether a statement opens a session on another server, and makes or drops something there: a
+/// replication slot on the publisher.
 pub fn reaches_another_server(text: &str) -> bool {
-    begins_with(text, &[&["create", "subscription"]])
+    begins_with(text, &[&["create", "subscription"], &["drop", "subscription"]])
 }
 
 fn begins_with(text: &str, heads: &[&[&str]]) -> bool {

@@ -255,6 +255,7 @@ fn a_dropped_index_that_only_production_scans_is_told() {
     project.migration(
         "V2__more",
         "create index orders_note_idx on orders (note);\n\
+         create index customers_email_hash on customers using hash (email);\n\
          create index shipments_weight_idx on shipments (weight);\n",
     );
     project.migrate().expect(0, &[]);
@@ -262,19 +263,22 @@ fn a_dropped_index_that_only_production_scans_is_told() {
         do $$ begin for i in 1..150 loop
           perform 1 from orders where note = 'y' || i;
           perform 1 from shipments where weight = -i;
+          perform 1 from customers where email = 'y' || i;
         end loop; end $$";
     database.connect().batch_execute(scans).unwrap();
-    let counted = "select count(*) = 2 from pg_stat_user_indexes where idx_scan >= 150
-        and indexrelname in ('orders_note_idx', 'shipments_weight_idx')";
+    let counted = "select count(*) = 3 from pg_stat_user_indexes where idx_scan >= 150
+        and indexrelname in ('orders_note_idx', 'shipments_weight_idx', 'customers_email_hash')";
     eventually(counted, || database.connect().query_one(counted, &[]).unwrap().get(0));
     run(&project, &with_pg_dump(&["snapshot", "take", "prod.json"])).expect(0, &[]);
-    // The second has an heir, and the third is one that nobody scanned so often.
+    // The second has an heir, nobody scanned the third so often, and the fourth is made anew.
     project.migration(
         "V3__less",
         "create index shipments_weight_order_idx on shipments (weight, order_id);\n\
          drop index orders_note_idx;\n\
          drop index shipments_weight_idx;\n\
-         drop index orders_customer_idx;\n",
+         drop index orders_customer_idx;\n\
+         drop index customers_email_hash;\n\
+         create index customers_email_hash on customers using hash (email);\n",
     );
     let said = check(&project);
     let found = findings(&project);

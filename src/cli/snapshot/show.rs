@@ -63,7 +63,7 @@ fn relations(snapshot: &Snapshot) -> Table {
         let mut row = vec![
             one.name.to_string(),
             kind(one),
-            human_bytes(one.file_pages * u64::from(snapshot.server.block_size)),
+            human_bytes(one.file_pages.saturating_mul(u64::from(snapshot.server.block_size))),
             human_count(one.tuples.max(0.0) as u64),
             count(counters.seq_scan.or(counters.idx_scan)),
             count(counters.written()),
