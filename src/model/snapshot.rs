@@ -15,6 +15,11 @@ use super::substitution::Substitute;
 /// Grows when a program that reads the file would have to change. New keys do not count.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Pages that a relation has at most: `MaxBlockNumber` of `block.h`, and one.
+const PAGES_MAX: u64 = 0xFFFF_FFFF;
+/// Rows that nobody has: as many as fit into the largest table are a thousandth of it.
+const TUPLES_MAX: f64 = 1e15;
+
 /// Pages of a relation with so many times the rows. A BRIN's first pages, its own, its map's and
 /// one of summaries, are enough for many.
 fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
@@ -321,6 +326,30 @@ impl Snapshot {
 }
 
 impl Snapshot {
+    /// What of it no database can be like.
+    pub fn implausible(&self) -> Option<String> {
+        let is_page_count = |pages: i64| (-1..=PAGES_MAX as i64).contains(&pages);
+        let too_large = |one: &&RelationSize| {
+            one.file_pages > PAGES_MAX
+                || !(-1.0..=TUPLES_MAX).contains(&one.tuples)
+                || !is_page_count(one.pages)
+                || !is_page_count(one.all_visible_pages)
+        };
+        let relation = self.relations.iter().find(too_large).map(|one| {
+            format!("{} has {} pages and {} rows", one.name, one.file_pages, one.tuples)
+        });
+        let is_no_number = |one: &&ColumnStatistics| {
+            !(0.0..=1.0).contains(&one.null_frac) || !one.n_distinct.is_finite()
+        };
+        relation.or_else(|| {
+            let column = self.columns.iter().find(is_no_number)?;
+            let ColumnStatistics { relation, column, null_frac, n_distinct, .. } = column;
+            Some(format!(
+                "{relation}.{column} has {n_distinct} values and a share of NULLs of {null_frac}"
+            ))
+        })
+    }
+
     /// Rows that ANALYZE takes of a table.
     fn sample_rows(&self) -> f64 {
         const TARGET: f64 = 100.0;

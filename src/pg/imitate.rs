@@ -23,6 +23,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::snapshot::{ColumnSample, ColumnStatistics, RelationSize, Snapshot};
 use crate::model::tree::{Key, btree_height};
+use crate::runbook::seclusion;
 use crate::sql::split::split;
 use crate::sql::without_psql;
 
@@ -35,6 +36,12 @@ const BLOCK: u64 = 8_192;
 const SEGMENT_PAGES: u64 = 131_072;
 /// The trees of today's largest tables have five levels.
 const HEIGHT_MAX: u32 = 9;
+
+/// Makes an empty database one that reaches no other server.
+pub fn seclude(session: &mut Session) -> Result<()> {
+    let made = session.run(&seclusion::seclude());
+    made.map_err(|failure| failure.explain("cannot keep the shadow to itself"))
+}
 
 /// Makes the schema of a dump. Roles that it names are made without rights of their own, and
 /// marked; what cannot be made, as an extension that is not there, is a finding, and the rest goes

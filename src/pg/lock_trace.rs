@@ -10,6 +10,7 @@ use crate::model::finding::Place;
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{Held, TracedLock, traced};
+use crate::runbook::seclusion::SHADOW_SCHEMA;
 use crate::runbook::trace;
 
 /// Makes the tables that a traced runbook writes to.
@@ -38,7 +39,7 @@ pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
     let sql = format!(
         "select n.nspname::text, c.relname::text, e.file from {}.existing e join pg_class c on \
          c.oid = e.oid join pg_namespace n on n.oid = c.relnamespace",
-        trace::TRACE_SCHEMA
+        SHADOW_SCHEMA
     );
     let rows = session.query(&sql, &[]).map_err(explain)?;
     let files: BTreeMap<QualifiedName, i64> = rows
@@ -48,8 +49,7 @@ pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
             Some((name(row, 0).ok()?, file))
         })
         .collect();
-    let drop = format!("DROP SCHEMA {} CASCADE", trace::TRACE_SCHEMA);
-    session.run(&drop).map_err(explain)?;
+    session.run(&trace::remove()).map_err(explain)?;
     Ok(traced(&held, &files))
 }
 

@@ -121,7 +121,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads a node and all below; `schema` is that of the bitmap heap scan above.
     fn node(&self, value: &Value, schema: Option<&str>, role: Role) -> Result<Node> {
-        let kind = value["Node Type"].as_str();
+        let kind = value["Node Type"].as_str().filter(|kind| !kind.is_empty());
         let kind = kind.ok_or_else(|| refused("a node has no \"Node Type\""))?;
         let schema = value["Schema"].as_str().or(schema);
         let below = value["Plans"].as_array().into_iter().flatten();

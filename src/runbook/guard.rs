@@ -57,10 +57,7 @@ BEGIN
   IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
     RETURN;
   END IF;
-  IF ({fingerprint}) IS DISTINCT FROM {known} OR EXISTS (
-    SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
-    WHERE d.datname = pg_catalog.current_database()
-  ) THEN
+  IF ({fingerprint}) IS DISTINCT FROM {known} THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = 'this changes what all databases of the shadow''s server share',
       HINT = 'leave --shadow-url out: on a private server a migration may change everything';

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod partition;
 pub mod plans;
 pub mod print;
+pub mod seclusion;
 pub mod swap;
 pub mod trace;
 pub mod traits;

@@ -2,30 +2,35 @@
 //! to end: to be run where nobody else is.
 
 use super::action::SqlText;
+use super::seclusion::SHADOW_SCHEMA;
 use crate::model::ident::literal;
 
-/// Where the trace is written. Its schema goes with the database.
-pub const TRACE_SCHEMA: &str = "pgtune_shadow";
-
-/// Statements that make the trace's tables, and remember which relations there are.
+/// Statements that make the trace's tables in a shadow's own schema, and remember which relations
+/// there are.
 pub fn prepare() -> Vec<String> {
     vec![
-        format!("CREATE SCHEMA {TRACE_SCHEMA}"),
         format!(
-            "CREATE TABLE {TRACE_SCHEMA}.existing AS SELECT c.oid, \
+            "CREATE TABLE {SHADOW_SCHEMA}.existing AS SELECT c.oid, \
              pg_relation_filenode(c.oid)::int8 AS file FROM pg_class c JOIN pg_namespace n ON \
              n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN \
-             ('pg_catalog', 'information_schema', 'pg_toast', '{TRACE_SCHEMA}')"
+             ('pg_catalog', 'information_schema', 'pg_toast', '{SHADOW_SCHEMA}')"
         ),
         format!(
-            "CREATE TABLE {TRACE_SCHEMA}.held (id int8 GENERATED ALWAYS AS IDENTITY, transaction \
+            "CREATE TABLE {SHADOW_SCHEMA}.held (id int8 GENERATED ALWAYS AS IDENTITY, transaction \
              int8, path text, line int4, relation oid, mode text, file int8, scans int8, \
              is_query bool)"
         ),
-        format!("CREATE TABLE {TRACE_SCHEMA}.scanned (transaction int8, relation oid, scans int8)"),
-        format!("GRANT USAGE ON SCHEMA {TRACE_SCHEMA} TO public"),
-        format!("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {TRACE_SCHEMA} TO public"),
+        format!(
+            "CREATE TABLE {SHADOW_SCHEMA}.scanned (transaction int8, relation oid, scans int8)"
+        ),
+        format!("GRANT USAGE ON SCHEMA {SHADOW_SCHEMA} TO public"),
+        format!("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {SHADOW_SCHEMA} TO public"),
     ]
+}
+
+/// The statement that removes them.
+pub fn remove() -> String {
+    format!("DROP TABLE {0}.existing, {0}.held, {0}.scanned", SHADOW_SCHEMA)
 }
 
 /// Sequential scans that are counted and not yet sent away, be they of this transaction or of those
@@ -36,8 +41,8 @@ const SCANS: &str = "coalesce(pg_stat_get_xact_numscans(e.oid), 0)";
 /// those before.
 pub fn begin() -> String {
     format!(
-        "INSERT INTO {TRACE_SCHEMA}.scanned SELECT txid_current(), e.oid, {SCANS} FROM \
-         {TRACE_SCHEMA}.existing e WHERE {SCANS} > 0"
+        "INSERT INTO {SHADOW_SCHEMA}.scanned SELECT txid_current(), e.oid, {SCANS} FROM \
+         {SHADOW_SCHEMA}.existing e WHERE {SCANS} > 0"
     )
 }
 
@@ -46,10 +51,10 @@ pub fn begin() -> String {
 /// the migration's file.
 pub fn note(statement: &SqlText, path: &str) -> String {
     format!(
-        "INSERT INTO {TRACE_SCHEMA}.held (transaction, path, line, relation, mode, file, scans, \
+        "INSERT INTO {SHADOW_SCHEMA}.held (transaction, path, line, relation, mode, file, scans, \
          is_query) SELECT txid_current(), {}, {}, e.oid, l.mode, \
          pg_relation_filenode(e.oid)::int8, {SCANS}, {} FROM pg_locks l JOIN \
-         {TRACE_SCHEMA}.existing e ON e.oid = l.relation WHERE l.pid = pg_backend_pid() AND \
+         {SHADOW_SCHEMA}.existing e ON e.oid = l.relation WHERE l.pid = pg_backend_pid() AND \
          l.locktype = 'relation' AND l.granted ORDER BY e.oid, l.mode",
         literal(path),
         statement.line,

@@ -30,6 +30,15 @@ pub struct IndexKey {
     pub options: String,
 }
 
+impl IndexKey {
+    /// The same key, whatever its order.
+    pub fn in_any_order(&self) -> IndexKey {
+        let is_order = |word: &&str| ["desc", "nulls", "first", "last"].contains(word);
+        let left: Vec<&str> = self.options.split(' ').filter(|word| !is_order(word)).collect();
+        IndexKey { options: left.join(" "), ..self.clone() }
+    }
+}
+
 impl IndexShape {
     /// Reads all behind the table's name: `USING btree (a, lower(b)) WHERE c`.
     pub fn read(tail: &str) -> Option<IndexShape> {

@@ -515,24 +515,12 @@ pub fn leaves_its_database(text: &str) -> bool {
         &["create", "tablespace"],
         &["drop", "tablespace"],
         &["alter", "system"],
-        &["create", "subscription"],
-        &["drop", "subscription"],
         &["commit", "prepared"],
         &["rollback", "prepared"],
     ];
-    begins_with(text, HEADS)
-}
-
-/// Whether a statement opens a session on another server, and makes or drops something there: a
-/// replication slot on the publisher.
-pub fn reaches_another_server(text: &str) -> bool {
-    begins_with(text, &[&["create", "subscription"], &["drop", "subscription"]])
-}
-
-fn begins_with(text: &str, heads: &[&[&str]]) -> bool {
     let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
     let cursor = Cursor::new(text, &tokens);
-    heads.iter().any(|head| cursor.sees(head))
+    HEADS.iter().any(|head| cursor.sees(head))
 }
 
 /// `REINDEX SCHEMA | DATABASE | SYSTEM`, and `CLUSTER` without a table.

@@ -492,9 +492,6 @@ fn designs_and_runs_are_compared_and_drawn() {
 fn workload(temp: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = pgtune(&["bench", "--json", "--workload"]);
     command.args(arguments).env("TMPDIR", temp).stdin(Stdio::null());
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.arg("--pg-bin").arg(folder);
-    }
     command
 }
 

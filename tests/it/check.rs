@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::Database;
-use crate::user_project::{Project, run_here as run, skipped};
+use crate::user_project::{Project, skipped};
 
 const SCHEMA: &str = "
     create table accounts (id bigint primary key, name varchar(40) not null);
@@ -35,7 +35,7 @@ fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Dat
     let (project, database) = Project::new(test)?;
     database.connect().batch_execute(schema).unwrap();
     project.profile(profile);
-    let taken = run(&project, &with_pg_dump(&["snapshot", "take", "prod.json.zst"]));
+    let taken = project.run(&with_pg_dump(&["snapshot", "take", "prod.json.zst"]));
     taken.expect(0, &[]);
     if taken.stdout.contains("there is no pg_dump") {
         skipped("checks beside a snapshot's schema");
@@ -46,7 +46,7 @@ fn project_with(test: &str, schema: &str, profile: &str) -> Option<(Project, Dat
 
 /// `pgtune check`: its exit code, and its findings as `file:line check`.
 fn check(project: &Project) -> (i32, Vec<String>) {
-    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let said = project.run(&["check", "--snapshot", "prod.json.zst", "--json"]);
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap().iter();
     let findings = sections.filter(|section| section["kind"] == "findings");
@@ -67,7 +67,7 @@ fn check(project: &Project) -> (i32, Vec<String>) {
 
 /// What `pgtune check --json` shows of locks: `file:line table MODE work`.
 fn locks(project: &Project) -> Vec<String> {
-    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let said = project.run(&["check", "--snapshot", "prod.json.zst", "--json"]);
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap().iter();
     let rows = sections.filter(|section| section["kind"] == "locks");
@@ -172,7 +172,7 @@ fn tables_that_are_read_from_end_to_end_are_measured() {
 
 /// The rows of a table of the report, by its title.
 fn table(project: &Project, title: &str) -> Vec<Value> {
-    let said = run(project, &["check", "--snapshot", "prod.json.zst", "--json"]);
+    let said = project.run(&["check", "--snapshot", "prod.json.zst", "--json"]);
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap().iter();
     let mut tables = sections.filter(|section| section["title"] == title);
@@ -310,7 +310,8 @@ fn what_is_allowed_is_not_reported_until_it_is_over() {
     project.profile(format!("{PROFILE}{allow}reason = \"in the window\"\n"));
     assert_eq!(check(&project), (0, Vec::new()));
     project.profile(format!("{PROFILE}{allow}"));
-    run(&project, &["check", "--snapshot", "prod.json.zst"])
+    project
+        .run(&["check", "--snapshot", "prod.json.zst"])
         .expect(2, &["check.allow.reason", "say why table-rewrite is allowed"]);
 }
 

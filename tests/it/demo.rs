@@ -17,9 +17,6 @@ const ROWS: &str = "2000";
 fn demo(temp: &Path, arguments: &[&str]) -> Command {
     let mut command = pgtune(&["demo"]);
     command.args(arguments).env("TMPDIR", temp);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.arg("--pg-bin").arg(folder);
-    }
     command
 }
 

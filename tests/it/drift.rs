@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::Database;
-use crate::user_project::{Project, run_here as run, skipped};
+use crate::user_project::{Project, skipped};
 
 const MADE: &str = "\
 create table kinds (kind text primary key);
@@ -72,7 +72,7 @@ fn take(project: &Project) -> Option<()> {
     if client.exists() {
         arguments.extend(["--pg-dump", &program]);
     }
-    let taken = run(project, &arguments);
+    let taken = project.run(&arguments);
     taken.expect(0, &[]);
     if taken.stdout.contains("there is no pg_dump") {
         skipped("drift beside a snapshot's schema");
@@ -84,7 +84,7 @@ fn take(project: &Project) -> Option<()> {
 
 /// The findings about drift: `check subject: message`.
 fn drift(project: &Project) -> Vec<String> {
-    let said = run(project, &["check", "--snapshot", "prod.json", "--json"]);
+    let said = project.run(&["check", "--snapshot", "prod.json", "--json"]);
     let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let sections = json["sections"].as_array().unwrap().iter();
     let findings = sections.filter(|section| section["kind"] == "findings");
@@ -166,5 +166,5 @@ fn migrations_that_began_on_a_schema_cannot_tell() {
     let begins = "drift-unknown the database: whether it is what the migrations make cannot be \
                   told: the migrations do not run on an empty database: V1__on_old";
     assert!(only.starts_with(begins) && only.contains("old"), "{only}");
-    run(&project, &["check", "--snapshot", "prod.json"]).expect(0, &[]);
+    project.run(&["check", "--snapshot", "prod.json"]).expect(0, &[]);
 }

@@ -48,9 +48,6 @@ fn a_terabyte_takes_no_room() {
         .unwrap();
     let mut check =
         project.command(&["check", "--snapshot", "s.json", "--scale", "350000", "--json"]);
-    if let Some(programs) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        check.env("PGTUNE_PG_BIN", programs);
-    }
     // More than a pipe holds.
     let mut answer = tempfile::tempfile().unwrap();
     let to_answer = answer.try_clone().unwrap();

@@ -35,6 +35,7 @@ mod server;
 mod shadow_url;
 mod shell;
 mod snapshot;
+mod snapshot_files;
 mod statements;
 mod stops;
 mod support;

@@ -68,9 +68,6 @@ fn project(test: &str) -> Option<(Project, Database)> {
 
 fn run(project: &Project, arguments: &[&str]) -> Said {
     let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
     command.env("CI_PROJECT_DIR", project.folder.path().canonicalize().unwrap());
     crate::user_project::said(command)
 }

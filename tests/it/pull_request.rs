@@ -1,11 +1,13 @@
 //! A pull request with five planted faults, and one without any, in each output of `pgtune check`.
 
+use std::fs;
+
 use chrono::{Datelike, Utc};
 use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::{Database, eventually};
-use crate::user_project::{Project, Said, run_here as run, skipped};
+use crate::user_project::{Project, Said, skipped};
 
 /// What production has, made by the first migration.
 const SHOP: &str = "\
@@ -134,7 +136,7 @@ fn project(test: &str) -> Option<(Project, Database)> {
     project.profile(PROFILE).migration("V1__shop", SHOP);
     project.migrate().expect(0, &[]);
     database.connect().batch_execute(ROWS).unwrap();
-    let taken = run(&project, &with_pg_dump(&["snapshot", "take", "prod.json"]));
+    let taken = project.run(&with_pg_dump(&["snapshot", "take", "prod.json"]));
     taken.expect(0, &[]);
     if taken.stdout.contains("there is no pg_dump") {
         skipped("a pull request beside a snapshot's schema");
@@ -150,7 +152,7 @@ fn check(project: &Project) -> Said {
     let outputs = outputs.iter().flat_map(|output| ["--output", output]);
     let arguments: Vec<&str> =
         ["check", "--snapshot", "prod.json"].into_iter().chain(outputs).collect();
-    run(project, &arguments)
+    project.run(&arguments)
 }
 
 fn read(project: &Project, format: &str) -> String {
@@ -256,25 +258,34 @@ fn a_dropped_index_that_only_production_scans_is_told() {
         "V2__more",
         "create index orders_note_idx on orders (note);\n\
          create index customers_email_hash on customers using hash (email);\n\
-         create index shipments_weight_idx on shipments (weight);\n",
+         create index shipments_weight_idx on shipments (weight);\n\
+         create index shipments_other_idx on shipments ((weight + 1));\n\
+         create table events (at int not null, kind int) partition by range (at);\n\
+         create table events_1 partition of events for values from (0) to (1);\n\
+         create index events_kind_idx on events (kind);\n",
     );
     project.migrate().expect(0, &[]);
     let scans = "set enable_seqscan = off;
         do $$ begin for i in 1..150 loop
           perform 1 from orders where note = 'y' || i;
           perform 1 from shipments where weight = -i;
+          perform 1 from shipments where weight + 1 = -i;
           perform 1 from customers where email = 'y' || i;
+          perform 1 from events where kind = i;
         end loop; end $$";
     database.connect().batch_execute(scans).unwrap();
-    let counted = "select count(*) = 3 from pg_stat_user_indexes where idx_scan >= 150
-        and indexrelname in ('orders_note_idx', 'shipments_weight_idx', 'customers_email_hash')";
+    let counted = "select count(*) = 5 from pg_stat_user_indexes
+        where idx_scan >= 150 and indexrelname ~ '_(note|weight|other|kind)_idx|_hash'";
     eventually(counted, || database.connect().query_one(counted, &[]).unwrap().get(0));
-    run(&project, &with_pg_dump(&["snapshot", "take", "prod.json"])).expect(0, &[]);
-    // The second has an heir, nobody scanned the third so often, and the fourth is made anew.
+    project.run(&with_pg_dump(&["snapshot", "take", "prod.json"])).expect(0, &[]);
+    // The third has an heir, nobody scanned the fourth so often, and the fifth is made anew.
     project.migration(
         "V3__less",
-        "create index shipments_weight_order_idx on shipments (weight, order_id);\n\
+        "alter index shipments_other_idx rename to shipments_odd_idx;\n\
+         create index shipments_weight_order_idx on shipments (weight, order_id);\n\
          drop index orders_note_idx;\n\
+         drop index shipments_odd_idx;\n\
+         drop index events_kind_idx;\n\
          drop index shipments_weight_idx;\n\
          drop index orders_customer_idx;\n\
          drop index customers_email_hash;\n\
@@ -283,25 +294,38 @@ fn a_dropped_index_that_only_production_scans_is_told() {
     let said = check(&project);
     let found = findings(&project);
     let told: Vec<&String> = found.iter().filter(|one| one.ends_with("scanned")).collect();
-    assert_eq!(told, ["V3__less.sql:2 dropped-index-scanned"], "{said}");
+    let lines = [3, 4, 5].map(|line| format!("V3__less.sql:{line} dropped-index-scanned"));
+    assert_eq!(told, lines.iter().collect::<Vec<_>>(), "{said}");
     assert!(read(&project, "text").contains("was scanned 15"), "{said}");
 }
 
 #[test]
-fn a_migration_that_makes_a_subscription_reaches_no_publisher() {
+fn no_migration_and_no_schema_of_a_snapshot_reaches_a_publisher() {
     let Some((project, _database)) = project("publisher") else { return };
     let publisher = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     publisher.set_nonblocking(true).unwrap();
     let port = publisher.local_addr().unwrap().port();
-    project.migration(
-        "V2__copy",
-        format!(
-            "-- alone\ncreate subscription copy\n  connection \
-             'host=127.0.0.1 port={port} user=u dbname=d connect_timeout=2' publication p;\n"
-        ),
+    let create = format!(
+        "create subscription copy connection \
+         'host=127.0.0.1 port={port} user=u dbname=d connect_timeout=2' publication p"
     );
+    let alone = "with (create_slot = false, slot_name = none, enabled = false)";
+    for sql in [
+        format!("-- alone\n{create};\n"),
+        format!("-- hidden\ndo $$ begin execute $x${create} {alone}$x$; end $$;\n"),
+    ] {
+        project.migration("V2__copy", sql);
+        let said = check(&project);
+        assert_eq!(findings(&project), ["V2__copy.sql:2 migration-fails"], "{said}");
+        assert!(read(&project, "text").contains("which no shadow may reach"), "{said}");
+    }
+    project.migration("V2__copy", "create table copies ();");
+    let file = project.folder.path().join("prod.json");
+    let mut snapshot: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let ddl = format!("{}\n{create};\n", snapshot["ddl"].as_str().unwrap());
+    snapshot["ddl"] = ddl.into();
+    fs::write(&file, snapshot.to_string()).unwrap();
     let said = check(&project);
-    assert_eq!(findings(&project), ["V2__copy.sql:2 migration-fails"], "{said}");
     assert!(read(&project, "text").contains("which no shadow may reach"), "{said}");
     assert!(publisher.accept().is_err(), "somebody was there: {said}");
 }

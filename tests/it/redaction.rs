@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::snapshot::{rows, with_pg_dump};
 use crate::support::Database;
-use crate::user_project::{Project, run_here as run, skipped};
+use crate::user_project::{Project, skipped};
 
 /// People whose names are skewed, and whose other columns are of the types that have substitutes.
 const PEOPLE: &str = "
@@ -97,7 +97,7 @@ fn people(test: &str) -> Option<(Project, Database)> {
 
 /// Takes a snapshot into a file and returns its text; `None` without a `pg_dump` that can.
 fn take(project: &Project, file: &str) -> Option<String> {
-    let said = run(project, &with_pg_dump(&["snapshot", "take", file, "--json"]));
+    let said = project.run(&with_pg_dump(&["snapshot", "take", file, "--json"]));
     said.expect(0, &[]);
     let text = std::fs::read_to_string(project.folder.path().join(file)).unwrap();
     (!said.stdout.contains("there is no pg_dump")).then_some(text)
@@ -108,7 +108,7 @@ const PAGE_COST: f64 = 4.1;
 
 /// What `snapshot verify` says of each query that has a plan.
 fn verified(project: &Project, file: &str) -> Vec<Value> {
-    let said = run(project, &["snapshot", "verify", file, "--json"]);
+    let said = project.run(&["snapshot", "verify", file, "--json"]);
     said.expect(0, &[]);
     assert!(!said.stdout.contains("values-unknown"), "{said}");
     let mut told = rows(&said);
@@ -174,7 +174,7 @@ fn redacted_values_are_nowhere_in_the_file_and_plans_are_the_same() {
     }
     // Another query than the one that was taken is told.
     project.profile(QUERIES.replace("where email = $1", "where email > $1"));
-    let said = run(&project, &["plan", "predict", "--snapshot", "closed.json"]);
+    let said = project.run(&["plan", "predict", "--snapshot", "closed.json"]);
     assert!(said.stdout.contains("by_email") && said.stdout.contains("values-unknown"), "{said}");
     database.drop();
 }

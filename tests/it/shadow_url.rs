@@ -467,9 +467,6 @@ fn a_killed_private_shadow_goes_with_the_next() {
     std::fs::set_permissions(temp.path(), open).unwrap();
     let private = |project: &Project| {
         let mut command = project.command(&["check", "--snapshot", "s.json"]);
-        if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-            command.env("PGTUNE_PG_BIN", folder);
-        }
         command.env("TMPDIR", temp.path()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     };

@@ -49,13 +49,9 @@ impl Shop {
         Some(Shop { project, database, role })
     }
 
-    /// Runs pgtune with the programs of this version.
+    /// Runs pgtune.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let mut command = self.project.command(arguments);
-        if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-            command.env("PGTUNE_PG_BIN", folder);
-        }
-        crate::user_project::said(command)
+        self.project.run(arguments)
     }
 
     /// Takes a snapshot; false without a `pg_dump` that can.
@@ -303,13 +299,6 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
         said.expect(0, &[]);
         assert!(texts.iter().all(|text| said.stdout.contains(text)), "{said}");
     }
-    // What is no snapshot is told.
-    std::fs::write(shop.project.folder.path().join("odd.json"), "{}").unwrap();
-    shop.run(&["snapshot", "show", "odd.json"]).expect(2, &["odd.json holds no snapshot"]);
-    std::fs::write(shop.project.folder.path().join("odd.json.zst"), "x").unwrap();
-    shop.run(&["snapshot", "show", "odd.json.zst"]).expect(2, &["holds no snapshot"]);
-    shop.run(&["snapshot", "show", "missing.json"]).expect(6, &["missing.json"]);
-    shop.run(&["snapshot", "take", "no/such/folder.json"]).expect(6, &["write no/such/folder"]);
 }
 
 #[test]
@@ -372,11 +361,7 @@ fn a_column_of_another_type_is_planned_without_its_values() {
     }
     project
         .migration("V1__int", "alter table pages alter column path type int using length(path);");
-    let mut command = project.command(&["plan", "predict", "--snapshot", "s.json"]);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    let said = crate::user_project::said(command);
+    let said = project.run(&["plan", "predict", "--snapshot", "s.json"]);
     said.expect(0, &[]);
     // What is counted stays: 2,100 groups, whatever the types.
     assert!(said.stdout.contains("identical"), "{said}");

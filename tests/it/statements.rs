@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::{Holder, connect, debug_server};
-use crate::user_project::{Project, Said, said, skipped};
+use crate::user_project::{Project, Said, skipped};
 
 /// Rows enough that an index is worth it.
 const TABLES: &str = "
@@ -115,13 +115,7 @@ fn the_dear_statements_have_plans_and_the_rest_does_not_count() {
 #[test]
 fn a_snapshot_brings_its_statements_along() {
     let Some((project, mut client)) = project("stat_snapshot") else { return };
-    let run = |arguments: &[&str]| {
-        let mut command = project.command(arguments);
-        if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-            command.env("PGTUNE_PG_BIN", folder);
-        }
-        said(command)
-    };
+    let run = |arguments: &[&str]| project.run(arguments);
     client.batch_execute("create role stat_secret password 'hush-role'").unwrap();
     let dear = [
         "select count(*) from orders where customer = 4711 /* user=hush-comment */",

@@ -18,20 +18,26 @@ pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_pgtune"))
 }
 
-/// The program with arguments, and without the variables that would change what it does.
+/// The program with arguments and the server programs to test with, and without the variables that
+/// would change what it does.
 pub fn pgtune(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(arguments).env_remove("PGTUNE_PG_BIN").env_remove("DATABASE_URL");
+    command.args(arguments).env_remove("DATABASE_URL");
+    with_server_programs(&mut command);
     command
+}
+
+/// Has a command use the server programs to test with, where the test run names any.
+pub fn with_server_programs(command: &mut Command) {
+    match std::env::var_os(PG_BIN_VARIABLE) {
+        Some(folder) => command.env("PGTUNE_PG_BIN", folder),
+        None => command.env_remove("PGTUNE_PG_BIN"),
+    };
 }
 
 /// `pgtune debug server` with the test's server programs.
 pub fn debug_server() -> Command {
-    let mut command = pgtune(&["debug", "server"]);
-    if let Some(folder) = std::env::var_os(PG_BIN_VARIABLE) {
-        command.arg("--pg-bin").arg(folder);
-    }
-    command
+    pgtune(&["debug", "server"])
 }
 
 /// A private server that a running `pgtune debug server` holds.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::{Database, program};
+use crate::support::{Database, program, with_server_programs};
 
 /// A project of a user, on a database of its own.
 pub struct Project {
@@ -49,15 +49,6 @@ impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
     }
-}
-
-/// Runs pgtune with the server programs of the version that is tested.
-pub fn run_here(project: &Project, arguments: &[&str]) -> Said {
-    let mut command = project.command(arguments);
-    if let Some(folder) = std::env::var_os("PGTUNE_TEST_PG_BIN") {
-        command.env("PGTUNE_PG_BIN", folder);
-    }
-    said(command)
 }
 
 impl Project {
@@ -121,6 +112,7 @@ impl Project {
 pub fn command_in(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).current_dir(folder).env_clear().env("HOME", folder);
+    with_server_programs(&mut command);
     command.stdin(Stdio::null());
     command
 }

@@ -105,6 +105,9 @@ pub struct Index {
     pub has_constraint: bool,
     /// Bytes of its file.
     pub bytes: u64,
+    /// How often the snapshot's server has scanned it and, of a partitioned one, its parts;
+    /// whatever it is called since.
+    pub scans: u64,
     /// The pending statement that makes it.
     pub made: Option<Place>,
 }
@@ -140,12 +143,32 @@ impl World {
             if matches!(relation.kind, 'i' | 'I') {
                 if let Some(index) = self.indexes.get_mut(&relation.name) {
                     index.bytes = bytes;
+                    index.scans = relation.counters.idx_scan.unwrap_or_default();
                 }
                 continue;
             }
             let table = self.tables.entry(relation.name.clone()).or_default();
             table.bytes = bytes;
             table.is_partitioned |= relation.kind == 'p';
+        }
+        self.add_scans_of_parts();
+    }
+
+    /// Nobody scans a partitioned index itself: scans of its parts, which are like it, are its own.
+    fn add_scans_of_parts(&mut self) {
+        let is_partitioned =
+            |index: &Index| self.tables.get(&index.table).is_some_and(|table| table.is_partitioned);
+        let partitioned = self.indexes.iter().filter(|(_, index)| is_partitioned(index));
+        let sums: Vec<(QualifiedName, u64)> = partitioned
+            .map(|(name, index)| {
+                let tree = self.tree(&index.table);
+                let is_part = |one: &&Index| one.shape == index.shape && tree.contains(&one.table);
+                let scans = self.indexes.values().filter(is_part).map(|one| one.scans).sum();
+                (name.clone(), scans)
+            })
+            .collect();
+        for (name, scans) in sums {
+            self.indexes.entry(name).and_modify(|index| index.scans = scans);
         }
     }
 

@@ -13,10 +13,12 @@ const STATEMENT_MAX: usize = 80;
 
 /// The locks that stop somebody, statement by statement, on tables as large as they are there.
 pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> Vec<LockRow> {
+    // Several may stand on one line.
     let statement = |place: &Place| {
         let migration = pending.iter().find(|one| one.path == place.path)?;
-        let statement = migration.statements.iter().find(|one| one.line == place.line)?;
-        let words = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let here = migration.statements.iter().filter(|one| one.line == place.line);
+        let texts: Vec<&str> = here.map(|one| one.text.as_str()).collect();
+        let words = texts.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
         let is_long = words.chars().count() > STATEMENT_MAX;
         let short: String = words.chars().take(STATEMENT_MAX).collect();
         Some(if is_long { format!("{}…", short.trim_end()) } else { short })

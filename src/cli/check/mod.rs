@@ -1,10 +1,7 @@
 //! `pgtune check`: what the pending migrations would do to production, told before they get there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-
-use clap::ValueHint;
 
 use crate::checks::lint::world::World;
 use crate::checks::plans::{self, Told};
@@ -19,8 +16,7 @@ use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take_both};
 use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
-use crate::cli::snapshot::file::DEFAULT;
-use crate::cli::snapshot::origin::{origin, too_old};
+use crate::cli::snapshot::origin::OriginArgs;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
@@ -50,12 +46,8 @@ Examples:
   pgtune check --snapshot prod.json.zst
   pgtune check --output html=check.html --output junit=check.xml --output sarif=check.sarif")]
 pub struct Args {
-    /// The file of `pgtune snapshot take`
-    #[arg(long, value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
-    snapshot: PathBuf,
-    /// Plan as with so many times the rows
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
-    scale: f64,
+    #[command(flatten)]
+    origin: OriginArgs,
     #[command(flatten)]
     queries: ForetoldArgs,
     #[command(flatten)]
@@ -109,12 +101,12 @@ impl<'a> Sizes<'a> {
 const ORIGIN: &str = "origin";
 
 fn examine(context: &Context, args: &Args) -> Result<Examined> {
-    let snapshot = shadow::read(&args.snapshot, args.scale)?;
+    let snapshot = args.origin.read()?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
     let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
-    linted.findings.extend(too_old(&args.snapshot, &snapshot, profile.check.snapshot_days));
-    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    linted.findings.extend(args.origin.too_old(&snapshot, profile.check.snapshot_days));
+    let origin = args.origin.facts(&snapshot);
     let on_snapshot =
         |examined: Examined| Examined { report: examined.report.facts("", origin), ..examined };
     let stopped = interrupt::listen()?;
@@ -196,7 +188,7 @@ fn planned(
         table.title = "queries".to_string();
     }
     report.sections.extend(queries);
-    let scanned = dropped::scanned(world, &before, examination.snapshot);
+    let scanned = dropped::scanned(world, &before, examination.snapshot.counters_since.as_deref());
     let findings = after.findings.into_iter().chain(scanned).collect();
     Ok(Planned { findings, told, report, foretold })
 }

@@ -11,8 +11,7 @@ use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::ForetoldArgs;
 use crate::cli::shadow::{self, Shadow, ShadowArgs};
-use crate::cli::snapshot::file::DEFAULT;
-use crate::cli::snapshot::origin::origin;
+use crate::cli::snapshot::origin::OriginArgs;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
 use crate::profile::Query;
@@ -32,12 +31,8 @@ Examples:
   pgtune snapshot take prod.json.zst                on production
   pgtune plan predict --snapshot prod.json.zst      anywhere")]
 pub struct Args {
-    /// The file of `pgtune snapshot take`
-    #[arg(long, value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
-    snapshot: PathBuf,
-    /// Plan as with so many times the rows
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = shadow::factor)]
-    scale: f64,
+    #[command(flatten)]
+    origin: OriginArgs,
     #[command(flatten)]
     queries: ForetoldArgs,
     /// Show the whole plans
@@ -52,7 +47,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let snapshot = shadow::read(&args.snapshot, args.scale)?;
+    let snapshot = args.origin.read()?;
     let (queries, changed) =
         as_there(&snapshot.substitutes, &args.queries.queries(context, &snapshot)?);
     let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
@@ -67,7 +62,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             take(side, &queries, &shadow::TERMS, None, |_, _| interrupt::check(stopped))?;
         save(context, args.save.as_deref(), &captures)?;
         let report = shown::captures(&captures, args.tree).findings(shadow.findings.clone());
-        let report = report.facts("", origin(&args.snapshot, &snapshot, args.scale));
+        let report = report.facts("", args.origin.facts(&snapshot));
         return context.show(&with_texts(report, &queries));
     }
     let after = shadow.copy("before", "after")?;
@@ -78,7 +73,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let [before, after] =
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;
     save(context, args.save.as_deref(), &after)?;
-    let origin = origin(&args.snapshot, &snapshot, args.scale);
+    let origin = args.origin.facts(&snapshot);
     show(context, (&before, &after), &shadow, (&queries, origin))
 }
 

@@ -1,12 +1,44 @@
 //! On which snapshot something is told: of what, how old, and how faithful.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use clap::ValueHint;
 
+use crate::error::Result;
 use crate::model::finding::{Finding, Severity};
 use crate::model::snapshot::{Fidelity, Snapshot};
 use crate::model::units::plural;
+
+use super::file::{DEFAULT, factor, read_scaled};
+
+/// On which snapshot to tell something.
+#[derive(Debug, clap::Args)]
+pub struct OriginArgs {
+    /// The file of `pgtune snapshot take`
+    #[arg(long, value_name = "FILE", default_value = DEFAULT, value_hint = ValueHint::FilePath)]
+    snapshot: PathBuf,
+    /// Plan as with so many times the rows
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    scale: f64,
+}
+
+impl OriginArgs {
+    /// Reads the snapshot, with so many times the rows.
+    pub fn read(&self) -> Result<Snapshot> {
+        read_scaled(&self.snapshot, self.scale)
+    }
+
+    /// What a report says of it.
+    pub fn facts(&self, snapshot: &Snapshot) -> Vec<(String, String)> {
+        origin(&self.snapshot, snapshot, self.scale)
+    }
+
+    /// The finding where it is too old to be relied on; never with 0 days.
+    pub fn too_old(&self, snapshot: &Snapshot, days_max: u64) -> Option<Finding> {
+        too_old(&self.snapshot, snapshot, days_max)
+    }
+}
 
 /// What a report says of the snapshot that it comes from, with the factor that rows were multiplied
 /// by.
@@ -41,8 +73,7 @@ fn fidelity(fidelity: Option<&Fidelity>) -> String {
     }
 }
 
-/// A snapshot that is too old to be relied on, as a finding; never with 0 days.
-pub fn too_old(path: &Path, snapshot: &Snapshot, days_max: u64) -> Option<Finding> {
+fn too_old(path: &Path, snapshot: &Snapshot, days_max: u64) -> Option<Finding> {
     let taken: DateTime<Utc> = snapshot.taken_at.parse().ok()?;
     let days = u64::try_from((Utc::now() - taken).num_days()).ok()?;
     (days_max > 0 && days > days_max).then(|| {

@@ -40,7 +40,7 @@ pub struct Args {
         long,
         value_name = "FACTOR",
         default_value_t = 1.0,
-        value_parser = shadow::factor,
+        value_parser = file::factor,
         conflicts_with = "record"
     )]
     scale: f64,
@@ -50,7 +50,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let snapshot = shadow::read(&args.file, args.scale)?;
+    let snapshot = file::read_scaled(&args.file, args.scale)?;
     let profile = context.profile();
     let queries = args.queries.queries(context, &snapshot)?;
     let database = Database::of(context)?;

@@ -1,11 +1,14 @@
 -- How large tables and indexes are, what they are told to be like, and how often they were read and
 -- written. The real size of a file is what the planner asks for; it takes ACCESS SHARE for a moment.
--- Relations of extensions are made by these.
+-- Relations of extensions are made by these. Numbers of pages are unsigned, but kept as signed ones;
+-- -1 is "never".
 select n.nspname::text, c.relname::text, c.relkind::text,
        case when c.relkind in ('r', 'm', 'i') then
          coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int8
        else 0 end::int8,
-       c.relpages::int8, c.reltuples::float8, c.relallvisible::int8,
+       c.relpages + case when c.relpages < -1 then 4294967296 else 0 end,
+       c.reltuples::float8,
+       c.relallvisible + case when c.relallvisible < -1 then 4294967296 else 0 end,
        case when c.relkind in ('i', 'I') then a.amname::text else '' end,
        coalesce(c.reloptions, '{}')::text[],
        tn.nspname::text, t.relname::text, pg_get_indexdef(i.indexrelid),

@@ -71,7 +71,8 @@ impl World {
             return;
         }
         let (unique, made) = (create.unique, made.cloned());
-        let index = Index { table, shape, unique, has_constraint: false, bytes: 0, made };
+        let has_constraint = false;
+        let index = Index { table, shape, unique, has_constraint, bytes: 0, scans: 0, made };
         self.indexes.insert(name, index);
     }
 
@@ -177,17 +178,24 @@ impl World {
         if let Some(table) = self.tables.remove(old) {
             self.tables.insert(new.clone(), table);
         }
-        let of_table = self.indexes.values_mut().filter(|index| index.table == *old);
-        of_table.for_each(|index| index.table = new.clone());
+        let names: Vec<QualifiedName> =
+            self.indexes_of(old).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(mut index) = self.indexes.remove(&name) else { continue };
+            index.table = new.clone();
+            // They live in the schema of their table.
+            self.indexes.insert(new.sibling(name.name), index);
+        }
         let parts = self.tables.values_mut().filter(|part| part.parent.as_ref() == Some(old));
         parts.for_each(|part| part.parent = Some(new.clone()));
         new
     }
 
-    /// `ALTER INDEX old RENAME TO new`
+    /// `ALTER INDEX old RENAME TO new`; ALTER TABLE may say it too.
     fn rename_index(&mut self, text: &str) {
         let renamed = read(text, |mut cursor| {
-            cursor.take(&["alter", "index"]).then_some(())?;
+            cursor.take(&["alter"]).then_some(())?;
+            cursor.take_any(&["index", "table"])?;
             cursor.take(&["if", "exists"]);
             let old = cursor.take_name()?;
             cursor.take(&["rename", "to"]).then_some(())?;
@@ -272,9 +280,15 @@ impl World {
             (None, Key::Unique) => self.free_name(name, &names.join("_"), "key"),
         };
         let shape = IndexShape::of_columns(columns);
-        let (table, made_index) = (name.clone(), made.cloned());
-        let backing =
-            Index { table, shape, unique: true, has_constraint: true, bytes: 0, made: made_index };
+        let backing = Index {
+            table: name.clone(),
+            shape,
+            unique: true,
+            has_constraint: true,
+            bytes: 0,
+            scans: 0,
+            made: made.cloned(),
+        };
         self.indexes.insert(index, backing);
         self.note_primary_key(name, key, columns.to_vec(), made);
     }

@@ -1,0 +1,194 @@
+//! Migrations on a shadow: applied as `pgtune migrate` does, with their locks written down.
+
+use crate::cli::context::Context;
+use crate::cli::converge::{self, Aim, look_and_plan, repeat};
+use crate::cli::database::Database;
+use crate::cli::folder;
+use crate::cli::migrate::strictness;
+use crate::error::{Error, Kind, Result};
+use crate::executor::Crew;
+use crate::model::finding::Place;
+use crate::model::ident::QualifiedName;
+use crate::model::lock_trace::{TracedLock, Work, merged};
+use crate::model::migration::History;
+use crate::pg::session::Session;
+use crate::pg::{borrowed, lock_trace};
+use crate::planner::verify::verify;
+use crate::planner::{Migration, Planned, plan_next};
+use crate::runbook::action::{Action, SqlText};
+use crate::runbook::{Runbook, guard, trace};
+use crate::sql::Statement;
+use crate::sql::statement::{Kind as StatementKind, leaves_its_database};
+
+use super::Shadow;
+use super::home::Home;
+
+/// Statements of ours beside the user's.
+struct Notes<'a> {
+    /// In front of the first of each transaction.
+    front: Option<String>,
+    /// Behind each: by the migration's version and the statement.
+    behind: &'a dyn Fn(i64, &SqlText) -> Option<String>,
+}
+
+impl Shadow<'_> {
+    /// Applies migrations as `pgtune migrate` does, and tells which locks each statement takes on
+    /// tables that were there before: seen of those that the user wrote, known of pgtune's own.
+    pub fn migrate_traced(
+        &self,
+        database: &Database,
+        migrations: &[Migration],
+    ) -> Result<Vec<TracedLock>> {
+        lock_trace::prepare(&mut database.open()?)?;
+        let path = |version| {
+            let of_version = migrations.iter().find(|one| one.id.version == version);
+            of_version.map_or_else(String::new, |one| one.path.clone())
+        };
+        let mut own = Vec::new();
+        let mut look = |session: &mut Session, aim: &Aim<'_>| {
+            let planned = look_and_plan(session, aim, plan_next)?;
+            own.extend(known_locks(&planned.runbook, migrations));
+            Ok(planned)
+        };
+        let note = |version, one: &SqlText| Some(trace::note(one, &path(version)));
+        let notes = Notes { front: Some(trace::begin()), behind: &note };
+        self.converge(database, migrations, &mut look, &notes)?;
+        // Each look plans again what is left.
+        let mut locks = lock_trace::take(&mut database.open()?)?;
+        locks.extend(own);
+        Ok(merged(locks))
+    }
+
+    /// Applies migrations as `pgtune migrate` does.
+    pub fn migrate(&self, database: &Database, migrations: &[Migration]) -> Result<()> {
+        let mut look =
+            |session: &mut Session, aim: &Aim<'_>| look_and_plan(session, aim, plan_next);
+        let notes = Notes { front: None, behind: &|_, _| None };
+        self.converge(database, migrations, &mut look, &notes)
+    }
+
+    /// Applies what `look` plans, with notes beside the user's statements.
+    fn converge(
+        &self,
+        database: &Database,
+        migrations: &[Migration],
+        look: &mut dyn FnMut(&mut Session, &Aim<'_>) -> Result<Planned>,
+        notes: &Notes<'_>,
+    ) -> Result<()> {
+        let open = || database.open_runner();
+        let mut first = open()?;
+        let guard = match &self.home {
+            Home::Private(_) => None,
+            Home::Borrowed(server, _) => {
+                let version_num = server.facts().version_num;
+                let known = borrowed::fingerprint(&mut first, version_num)?;
+                Some(guard::guard(version_num, known))
+            }
+        };
+        let mut crew = Crew {
+            sessions: vec![first],
+            lock: None,
+            watcher: None,
+            archive: None,
+            open: &open,
+            stopped: self.stopped,
+        };
+        let aim = Aim {
+            migrations,
+            history_table: &database.history_table,
+            history_width: self.profile.migrations.history_version,
+            limits: &self.profile.limits,
+        };
+        let mut look = |session: &mut Session| {
+            let planned = look(session, &aim)?;
+            if guard.is_some() {
+                refuse_to_leave(&planned.runbook)?;
+            }
+            let behind = |version, one: &SqlText| {
+                (notes.behind)(version, one).into_iter().chain(guard.clone()).collect()
+            };
+            let runbook = planned.runbook.with_beside_each(notes.front.as_deref(), behind);
+            Ok(Planned { runbook, ..planned })
+        };
+        repeat(aim.rounds_max(), &mut look, &mut crew, None, &mut |_| {}).map(drop)
+    }
+}
+
+/// The migrations that the snapshot's database had, and those that it had not.
+pub fn migrations(
+    context: &Context,
+    history: &History,
+) -> Result<(Vec<Migration>, Vec<Migration>)> {
+    let read = folder::read_files(&folder::sql_files(&context.migrations_folder())?)?;
+    let verified = verify(&read.files, history, strictness(context.profile()));
+    converge::refuse(&verified.findings)?;
+    let mut sides = (Vec::new(), Vec::new());
+    for (at, file) in read.files.iter().enumerate() {
+        let is_pending = verified.pending.contains(&at);
+        let side = if is_pending { &mut sides.1 } else { &mut sides.0 };
+        side.push(folder::parse(file)?);
+    }
+    Ok(sides)
+}
+
+/// Errors where a statement outside of transactions would change more than its database on a server
+/// that is borrowed: what it did could not be taken back.
+fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
+    for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
+        let Action::RunAlone { migration, statement } = &step.action else { continue };
+        if leaves_its_database(&statement.text) {
+            let place = format!("{migration}, line {}", statement.line);
+            let message = format!("{place}: this changes the server, which is only borrowed");
+            return Err(Error::new(Kind::Database, message).hint(
+                "leave --shadow-url out: on a private server a migration may change everything",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The locks of pgtune's own steps, which it knows: of the statement that they stand for.
+fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
+    let mut known = Vec::new();
+    for stage in &runbook.stages {
+        let of_stage = |one: &&Migration| stage.title.starts_with(&format!("{}:", one.id));
+        let Some(migration) = migrations.iter().find(of_stage) else { continue };
+        for step in stage.steps.iter().filter(|step| !step.action.runs_the_users_sql()) {
+            let work = if step.action.reads_tables() { Work::FullScan } else { Work::Instant };
+            known.extend(step.locks.iter().map(|lock| TracedLock {
+                place: Place {
+                    path: migration.path.clone(),
+                    line: line_of(migration, &step.action, &lock.table),
+                },
+                table: lock.table.clone(),
+                mode: lock.mode,
+                work,
+            }));
+        }
+    }
+    known
+}
+
+/// The line of the statement that a step stands for: the one about the same index, else the first
+/// that names the table; 1 where none does.
+fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usize {
+    let stands_for = |statement: &&Statement| match (action, &statement.kind) {
+        (Action::DropIndex { index }, StatementKind::DropIndex(drop)) => {
+            drop.names.iter().any(|name| name.last() == Some(&index.name))
+        }
+        // On a partition it is the same index under another name.
+        (Action::CreateIndex(new), StatementKind::CreateIndex(create)) => {
+            create.table.last() == Some(&table.name) || create.tail == new.tail
+        }
+        (Action::AttachIndex { .. }, StatementKind::CreateIndex(create)) => {
+            create.table.last() == Some(&table.name)
+        }
+        (_, _) => false,
+    };
+    let names = |statement: &&Statement| {
+        statement.locks.iter().any(|lock| lock.table.last() == Some(&table.name))
+    };
+    let mut statements = migration.statements.iter();
+    let found = statements.find(stands_for).or_else(|| migration.statements.iter().find(names));
+    found.map_or(1, |statement| statement.line)
+}

@@ -1,0 +1,71 @@
+//! Files of snapshots: what is none, and what a file stays when it is written again.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::support::Database;
+use crate::user_project::Project;
+
+/// A project on a database with a table, and a query of it.
+fn table(test: &str) -> Option<(Project, Database)> {
+    let (project, database) = Project::new(test)?;
+    let sql = "create table t (id int primary key, kind text);
+        insert into t select i, i % 7 from generate_series(1, 1000) i; analyze t";
+    database.connect().batch_execute(sql).unwrap();
+    project.profile("[[queries]]\nname = \"one\"\nsql = \"select * from t where id = 7\"\n");
+    Some((project, database))
+}
+
+#[test]
+fn what_is_no_snapshot_is_told() {
+    let Some((project, _database)) = table("odd_snapshots") else { return };
+    let folder = project.folder.path();
+    let odd = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
+    odd("odd.json", b"{}");
+    project.run(&["snapshot", "show", "odd.json"]).expect(2, &["odd.json holds no snapshot"]);
+    odd("odd.json.zst", b"x");
+    project.run(&["snapshot", "show", "odd.json.zst"]).expect(2, &["holds no snapshot"]);
+    project.run(&["snapshot", "show", "missing.json"]).expect(6, &["missing.json"]);
+    let said = project.run(&["snapshot", "take", "no/such/folder.json"]);
+    said.expect(6, &["write no/such/folder.json", "No such file or directory"]);
+    assert!(!said.stderr.contains(".tmp"), "{said}");
+
+    project.run(&["snapshot", "take", "s.json"]).expect(0, &[]);
+    let good = fs::read_to_string(folder.join("s.json")).unwrap();
+    for (key, value) in [
+        ("file_pages", "18446744073709551615"),
+        ("pages", "9223372036854775807"),
+        ("tuples", "1e300"),
+        ("null_frac", "-1"),
+    ] {
+        let (front, rest) = good.split_once(&format!("\"{key}\": ")).unwrap();
+        let rest = rest.split_once(',').unwrap().1;
+        odd("odd.json", format!("{front}\"{key}\": {value},{rest}").as_bytes());
+        project
+            .run(&["check", "--snapshot", "odd.json"])
+            .expect(2, &["odd.json is of no database"]);
+    }
+    // Pages are unsigned, and kept as signed numbers.
+    let (front, rest) = good.split_once("\"pages\": ").unwrap();
+    let rest = rest.split_once(',').unwrap().1;
+    odd("s.json", format!("{front}\"pages\": 3000000000,{rest}").as_bytes());
+    let scaled = |factor| project.run(&["check", "--snapshot", "s.json", "--scale", factor]);
+    scaled("1e-300").expect(2, &["a number from 0.000001"]);
+    scaled("1e6").expect(2, &["--scale 1000000 is too much", "32 TB"]);
+    scaled("1").expect(0, &[]);
+    scaled("0.000001").expect(0, &[]);
+}
+
+#[test]
+fn a_snapshot_that_is_written_again_keeps_its_link_and_its_rights() {
+    let Some((project, _database)) = table("linked_snapshot") else { return };
+    let folder = project.folder.path();
+    project.run(&["snapshot", "take", "real.json"]).expect(0, &[]);
+    fs::set_permissions(folder.join("real.json"), Permissions::from_mode(0o640)).unwrap();
+    symlink("real.json", folder.join("link.json")).unwrap();
+    project.run(&["snapshot", "verify", "link.json", "--record"]).expect(0, &[]);
+    assert!(fs::symlink_metadata(folder.join("link.json")).unwrap().is_symlink());
+    let mode = fs::metadata(folder.join("real.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert!(fs::read_to_string(folder.join("real.json")).unwrap().contains("verified_at"));
+}
