@@ -9,9 +9,11 @@ use crate::user_project::Project;
 /// A project on a database with a table, and a query of it.
 fn table(test: &str) -> Option<(Project, Database)> {
     let (project, database) = Project::new(test)?;
-    let sql = "create table t (id int primary key, kind text);
-        insert into t select i, i % 7 from generate_series(1, 1000) i; analyze t";
-    database.connect().batch_execute(sql).unwrap();
+    // Where there is no pg_dump, it makes the schema of a shadow.
+    project.migration("V1__t", "create table t (id int primary key, kind text);");
+    project.migrate().expect(0, &[]);
+    let rows = "insert into t select i, i % 7 from generate_series(1, 1000) i; analyze t";
+    database.connect().batch_execute(rows).unwrap();
     project.profile("[[queries]]\nname = \"one\"\nsql = \"select * from t where id = 7\"\n");
     Some((project, database))
 }
