@@ -6,8 +6,11 @@
 //! look as if they had many more of them, and the estimate of distinct values (Haas and Stokes, in
 //! `compute_scalar_stats`) comes out too low. It stops growing with the table.
 
-/// Rows in the sample for each step of the statistics target (`std_typanalyze`).
-pub const SAMPLE_ROWS_PER_TARGET: f64 = 300.0;
+/// How many rows ANALYZE takes of a table whose greatest statistics target this is
+/// (`std_typanalyze`).
+pub fn sample_rows(target: u32) -> f64 {
+    f64::from(target) * 300.0
+}
 
 /// Rows and pages of a table, and how many rows ANALYZE takes.
 #[derive(Debug, Clone, Copy, PartialEq)]

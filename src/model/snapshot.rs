@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::analyze::{SAMPLE_ROWS_PER_TARGET, Sampled};
+use super::analyze::{Sampled, sample_rows};
 use super::extended_statistics::ExtendedStatistics;
 use super::finding::Finding;
 use super::ident::{Ident, QualifiedName};
@@ -136,6 +136,10 @@ pub struct RelationSize {
     /// The statement that makes an index, as `pg_get_indexdef` writes it with an empty search path.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub definition: Option<String>,
+    /// The greatest statistics target that one of its columns has of its own: rows are sampled for
+    /// the greatest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statistics_target: Option<u32>,
     /// Storage parameters (`reloptions`), each `name=value`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub options: Vec<String>,
@@ -213,6 +217,7 @@ impl RelationSize {
             gin: None,
             table: None,
             definition: None,
+            statistics_target: None,
             options: Vec::new(),
             counters: Counters::default(),
         }
@@ -311,7 +316,7 @@ impl Snapshot {
         let columns = self.columns.iter().map(|one| {
             let believed = sizes
                 .get(&one.relation)
-                .and_then(|&table| one.believed_distinct(table, self.sample_rows(), factor));
+                .and_then(|&table| one.believed_distinct(table, self.sample_rows(table), factor));
             let scaled = one.scaled(factor);
             ColumnStatistics { n_distinct: believed.unwrap_or(scaled.n_distinct), ..scaled }
         });
@@ -351,11 +356,11 @@ impl Snapshot {
     }
 
     /// Rows that ANALYZE takes of a table.
-    fn sample_rows(&self) -> f64 {
-        const TARGET: f64 = 100.0;
-        let target = self.settings.get("default_statistics_target");
-        let target = target.and_then(|target| target.parse::<u16>().ok()).filter(|one| *one > 0);
-        target.map_or(TARGET, f64::from) * SAMPLE_ROWS_PER_TARGET
+    fn sample_rows(&self, table: &RelationSize) -> f64 {
+        const TARGET: u32 = 100;
+        let default = self.settings.get("default_statistics_target");
+        let default = default.and_then(|target| target.parse().ok()).filter(|target| *target > 0);
+        sample_rows(default.unwrap_or(TARGET).max(table.statistics_target.unwrap_or_default()))
     }
 }
 
@@ -407,20 +412,13 @@ impl ColumnStatistics {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_unique_grows_and_enumerations_stay() {
-        let name = QualifiedName::new(Ident::new("app").unwrap(), Ident::new("t").unwrap());
-        let relation = RelationSize {
-            file_pages: 10,
-            pages: 10,
-            tuples: 1_000.0,
-            all_visible_pages: 4,
-            tree_height: Some(1),
-            ..RelationSize::new(name.clone(), 'r')
-        };
-        let never_analyzed = RelationSize { pages: 0, tuples: -1.0, ..relation.clone() };
-        let column = |n_distinct| ColumnStatistics {
-            relation: name.clone(),
+    fn table() -> QualifiedName {
+        QualifiedName::new(Ident::new("app").unwrap(), Ident::new("t").unwrap())
+    }
+
+    fn column(n_distinct: f32) -> ColumnStatistics {
+        ColumnStatistics {
+            relation: table(),
             column: Ident::new("c").unwrap(),
             inherited: false,
             null_frac: 0.0,
@@ -430,7 +428,20 @@ mod tests {
             most_common_freqs: Vec::new(),
             values: None,
             is_substituted: false,
+        }
+    }
+
+    #[test]
+    fn what_is_unique_grows_and_enumerations_stay() {
+        let relation = RelationSize {
+            file_pages: 10,
+            pages: 10,
+            tuples: 1_000.0,
+            all_visible_pages: 4,
+            tree_height: Some(1),
+            ..RelationSize::new(table(), 'r')
         };
+        let never_analyzed = RelationSize { pages: 0, tuples: -1.0, ..relation.clone() };
         let snapshot = Snapshot {
             server: ServerFacts { version_num: 150_018, ..ServerFacts::default() },
             relations: vec![relation, never_analyzed],
@@ -444,5 +455,26 @@ mod tests {
         let distinct: Vec<f32> = scaled.columns.iter().map(|one| one.n_distinct).collect();
         assert_eq!(distinct, [-1.0, 7.0, 50_000.0]);
         assert_eq!((snapshot.major(), scaled.relations[0].tree_height), (15, None));
+    }
+
+    #[test]
+    fn a_greater_statistics_target_finds_more_of_clustered_values() {
+        let distinct = |statistics_target| {
+            let relation = RelationSize {
+                file_pages: 3_044,
+                tuples: 400_000.0,
+                statistics_target,
+                ..RelationSize::new(table(), 'r')
+            };
+            let clustered = ColumnStatistics { correlation: Some(1.0), ..column(-0.248) };
+            let (relations, columns) = (vec![relation], vec![clustered]);
+            Snapshot { relations, columns, ..Snapshot::default() }.scaled(100.0).columns[0]
+                .n_distinct
+        };
+        let (by_default, of_many) = (distinct(None), distinct(Some(1_000)));
+        assert!((1.0e6..1.4e6).contains(&by_default), "{by_default}");
+        // All pages but a few are read, and it is about right: a share of the rows.
+        assert!((-0.25..-0.2).contains(&of_many), "{of_many}");
+        assert_eq!(distinct(Some(10)), by_default);
     }
 }

@@ -16,9 +16,11 @@ pub mod normalised;
 pub mod query;
 pub mod secrets;
 pub mod self_name;
+pub mod setting;
 pub mod split;
 pub mod statement;
 pub mod tokens;
+pub mod transaction;
 pub mod type_name;
 
 /// One statement of a migration.

@@ -6,9 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::column_name::element_name;
+use super::setting::{Set, set, set_config};
 use super::split::{Piece, SyntaxError};
 use super::tokens::{Cursor, Kind as TokenKind, tokens};
-use crate::model::ident::{Ident, parse_name};
+use super::transaction::{is_boundary, manages_transactions, runs_alone};
+use crate::model::ident::Ident;
 
 /// A name as written: one to three parts.
 pub type Name = Vec<Ident>;
@@ -147,27 +149,6 @@ pub struct Detach {
     pub partition: Name,
 }
 
-/// `SET name = value`, `RESET name`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
-    /// `SET LOCAL` and `SET TRANSACTION`: gone with the transaction.
-    pub local: bool,
-    /// The same for later transactions of the file, which were one in the author's mind; `None`
-    /// for what makes sense in one transaction only.
-    pub again: Option<String>,
-    /// What `search_path` becomes, when it is set.
-    pub search_path: Option<SearchPath>,
-}
-
-/// What `search_path` becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SearchPath {
-    /// These schemas.
-    To(Vec<Ident>),
-    /// What the session began with.
-    Default,
-}
-
 /// Reads what a statement does. `file` is the text the piece was cut from.
 ///
 /// Errors for statements that no migration can hold: `ROLLBACK`.
@@ -211,7 +192,7 @@ fn kind(cursor: Cursor<'_>, as_written: bool) -> Kind {
         .or_else(|| create_table(cursor.clone()).map(Kind::CreateTable))
         .or_else(|| drop_table(cursor.clone()).map(Kind::DropTable))
         .or_else(|| set(cursor.clone()).or_else(|| set_config(cursor.clone())).map(Kind::Set))
-        .or_else(|| transaction_boundary(cursor.clone()).then_some(Kind::TransactionBoundary))
+        .or_else(|| is_boundary(cursor.clone()).then_some(Kind::TransactionBoundary))
         .or_else(|| add_enum_value(cursor.clone()).then_some(Kind::AddEnumValue))
         .or_else(|| detach_concurrently(cursor.clone()).map(Kind::DetachConcurrently))
         .or_else(|| runs_alone(cursor.clone()).then_some(Kind::Alone))
@@ -389,152 +370,10 @@ fn drop_table(mut cursor: Cursor<'_>) -> Option<Vec<Name>> {
     Some(cursor.take_names())
 }
 
-fn set(mut cursor: Cursor<'_>) -> Option<Set> {
-    let text = cursor.rest().to_string();
-    if cursor.take(&["reset"]) {
-        let search_path = cursor.take_any(&["all", "search_path"]).map(|_| SearchPath::Default);
-        return Some(Set { local: false, again: Some(text), search_path });
-    }
-    if !cursor.take(&["set"]) {
-        return None;
-    }
-    if cursor.take_any(&["constraints", "transaction"]).is_some() {
-        return Some(Set { local: true, again: None, search_path: None });
-    }
-    let local = cursor.take(&["local"]);
-    if cursor.take(&["session"]) && cursor.sees(&["characteristics"]) {
-        return Some(Set { local: false, again: Some(text), search_path: None });
-    }
-    let again = Some(format!("SET {}", cursor.rest()));
-    if cursor.take(&["schema"]) {
-        let search_path = Some(SearchPath::To(schema_in_path(&mut cursor).into_iter().collect()));
-        return Some(Set { local, again, search_path });
-    }
-    let search_path = cursor.take(&["search_path"]).then(|| {
-        if !cursor.take(&["to"]) {
-            cursor.take_kind(TokenKind::Other);
-        }
-        if cursor.take(&["default"]) {
-            return SearchPath::Default;
-        }
-        let mut schemas = cursor.split_commas();
-        SearchPath::To(schemas.iter_mut().filter_map(schema_in_path).collect())
-    });
-    Some(Set { local, again, search_path })
-}
-
-/// `SELECT pg_catalog.set_config('search_path', '', false)`, as pg_dump writes it.
-fn set_config(mut cursor: Cursor<'_>) -> Option<Set> {
-    let text = cursor.rest().to_string();
-    if !cursor.take(&["select"]) {
-        return None;
-    }
-    let name = cursor.take_name()?;
-    let arguments = cursor.take_group()?.split_commas();
-    let [setting, value, local] = arguments.as_slice() else { return None };
-    if name.last()?.as_str() != "set_config" || !cursor.at_end() {
-        return None;
-    }
-    let unquoted = |text: &Cursor<'_>| text.rest().trim_matches('\'').to_string();
-    let schemas = || SearchPath::To(parse_path(&unquoted(value)));
-    let search_path = (unquoted(setting) == "search_path").then(schemas);
-    let local = !local.sees(&["false"]);
-    Some(Set { local, again: Some(text).filter(|_| !local), search_path })
-}
-
-/// The schemas of a search_path in a string.
-fn parse_path(text: &str) -> Vec<Ident> {
-    let schemas = text.split(',').map(str::trim).filter(|schema| !schema.is_empty());
-    schemas.filter_map(|schema| parse_name(schema)?.pop()).collect()
-}
-
-/// A schema in `SET search_path`: a name, or a name in a string.
-fn schema_in_path(item: &mut Cursor<'_>) -> Option<Ident> {
-    let schema = item.take_ident().or_else(|| Ident::new(item.rest().trim_matches('\'')).ok());
-    // "$user" means a schema of the role's name, which hardly anybody has.
-    schema.filter(|schema| schema.as_str() != "$user")
-}
-
-/// `BEGIN`, `COMMIT` and `END` with or without a word behind them; options would be lost.
-fn transaction_boundary(mut cursor: Cursor<'_>) -> bool {
-    if cursor.take(&["start", "transaction"]) {
-        return cursor.at_end();
-    }
-    let boundary = cursor.take_any(&["begin", "commit", "end"]).is_some();
-    cursor.take_any(&["work", "transaction"]);
-    boundary && cursor.at_end()
-}
-
-/// `BEGIN ISOLATION LEVEL …`, `COMMIT AND CHAIN`, `PREPARE TRANSACTION`: pgtune's own transactions
-/// leave no room for them.
-fn manages_transactions(mut cursor: Cursor<'_>) -> bool {
-    let heads: [&[&str]; 3] = [&["prepare", "transaction"], &["commit"], &["end"]];
-    let begins = cursor.sees(&["begin"]) || cursor.sees(&["start", "transaction"]);
-    let prepared = cursor.sees(&["commit", "prepared"]);
-    let manages = !prepared && (begins || heads.iter().any(|head| cursor.sees(head)));
-    cursor.skip();
-    manages && !cursor.at_end()
-}
-
 fn add_enum_value(mut cursor: Cursor<'_>) -> bool {
     cursor.take(&["alter", "type"])
         && cursor.take_name().is_some()
         && cursor.take(&["add", "value"])
-}
-
-/// Statements that call `PreventInTransactionBlock` in the server (utility.c and below).
-fn runs_alone(cursor: Cursor<'_>) -> bool {
-    const HEADS: &[&[&str]] = &[
-        &["vacuum"],
-        &["create", "database"],
-        &["drop", "database"],
-        &["create", "tablespace"],
-        &["drop", "tablespace"],
-        &["alter", "system"],
-        &["create", "subscription"],
-        &["drop", "subscription"],
-        &["discard", "all"],
-        &["commit", "prepared"],
-        &["rollback", "prepared"],
-        &["create", "index", "concurrently"],
-        &["create", "unique", "index", "concurrently"],
-        &["drop", "index", "concurrently"],
-    ];
-    HEADS.iter().any(|head| cursor.sees(head))
-        || whole_database(cursor.clone())
-        || (cursor.sees(&["reindex"]) && cursor.clone().skip_to(&["concurrently"]))
-        || (cursor.sees(&["alter", "database"]) && cursor.clone().skip_to(&["set", "tablespace"]))
-}
-
-/// Whether a statement that runs alone changes more than its own database.
-pub fn leaves_its_database(text: &str) -> bool {
-    const HEADS: &[&[&str]] = &[
-        &["create", "database"],
-        &["drop", "database"],
-        &["alter", "database"],
-        &["create", "tablespace"],
-        &["drop", "tablespace"],
-        &["alter", "system"],
-        &["commit", "prepared"],
-        &["rollback", "prepared"],
-    ];
-    let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
-    let cursor = Cursor::new(text, &tokens);
-    HEADS.iter().any(|head| cursor.sees(head))
-}
-
-/// `REINDEX SCHEMA | DATABASE | SYSTEM`, and `CLUSTER` without a table.
-fn whole_database(mut cursor: Cursor<'_>) -> bool {
-    if cursor.take(&["cluster"]) {
-        cursor.take_group();
-        cursor.take(&["verbose"]);
-        return cursor.at_end();
-    }
-    if !cursor.take(&["reindex"]) {
-        return false;
-    }
-    cursor.take_group();
-    cursor.take_any(&["schema", "database", "system"]).is_some()
 }
 
 fn detach_concurrently(mut cursor: Cursor<'_>) -> Option<Detach> {
@@ -646,46 +485,6 @@ mod tests {
         };
         assert_eq!(table.partition_of.unwrap().len(), 2);
         assert_eq!(table.partition_by, None);
-    }
-
-    #[test]
-    fn reads_settings() {
-        let Kind::Set(set) = kind_of("SET search_path TO app, \"$user\", 'public'") else {
-            panic!("no SET")
-        };
-        let Some(SearchPath::To(path)) = set.search_path else { panic!("no schemas") };
-        let path: Vec<String> = path.iter().map(|i| i.as_str().to_string()).collect();
-        assert_eq!(path, ["app", "public"]);
-        assert!(matches!(
-            kind_of("set local work_mem = '1GB'"),
-            Kind::Set(Set { local: true, .. })
-        ));
-        for sql in ["reset all", "RESET search_path", "set search_path = default"] {
-            let Kind::Set(set) = kind_of(sql) else { panic!("{sql}") };
-            assert_eq!(set.search_path, Some(SearchPath::Default), "{sql}");
-        }
-    }
-
-    #[test]
-    fn reads_set_config_and_reset_as_settings() {
-        let sql = "SELECT pg_catalog.set_config('search_path', 'app, \"B\"', false)";
-        let Kind::Set(Set { local: false, search_path: Some(path), .. }) = kind_of(sql) else {
-            panic!("no setting")
-        };
-        let schemas = vec![Ident::new("app").unwrap(), Ident::new("B").unwrap()];
-        assert_eq!(path, SearchPath::To(schemas));
-        let local = kind_of("select set_config('work_mem', '1MB', true)");
-        assert_eq!(local, Kind::Set(Set { local: true, again: None, search_path: None }));
-        let again = |sql: &str| {
-            let Kind::Set(set) = kind_of(sql) else { panic!("{sql}") };
-            set.again
-        };
-        assert_eq!(again("reset role").as_deref(), Some("reset role"));
-        assert_eq!(again("set local work_mem = '1GB'").as_deref(), Some("SET work_mem = '1GB'"));
-        assert_eq!(again("set session a.b to c").as_deref(), Some("SET a.b to c"));
-        let Kind::Set(set) = kind_of("set schema 'App'") else { panic!("no SET") };
-        assert_eq!(set.search_path, Some(SearchPath::To(vec![Ident::new("App").unwrap()])));
-        assert_eq!(kind_of("select set_config('a.b', c, true) from t"), Kind::Other);
     }
 
     #[test]

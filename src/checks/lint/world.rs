@@ -7,7 +7,8 @@ use crate::model::finding::Place;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::snapshot::Snapshot;
 use crate::sql::index_shape::IndexShape;
-use crate::sql::statement::{Kind, SearchPath};
+use crate::sql::setting::SearchPath;
+use crate::sql::statement::Kind;
 use crate::sql::type_name::TypeName;
 use crate::sql::{Statement, parse_dump};
 

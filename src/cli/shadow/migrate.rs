@@ -18,7 +18,8 @@ use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::{Action, SqlText};
 use crate::runbook::{Runbook, guard, trace};
 use crate::sql::Statement;
-use crate::sql::statement::{Kind as StatementKind, leaves_its_database};
+use crate::sql::statement::Kind as StatementKind;
+use crate::sql::transaction::leaves_its_database;
 
 use super::Shadow;
 use super::home::Home;

@@ -17,13 +17,20 @@ select n.nspname::text, c.relname::text, c.relkind::text,
        case when c.relkind in ('r', 'm') then pg_stat_get_tuples_hot_updated(c.oid) end,
        case when c.relkind in ('r', 'm') then pg_stat_get_tuples_deleted(c.oid) end,
        case when c.relkind in ('r', 'm') then pg_stat_get_numscans(c.oid) end,
-       case when c.relkind = 'i' then pg_stat_get_numscans(c.oid) end
+       case when c.relkind = 'i' then pg_stat_get_numscans(c.oid) end,
+       target.greatest
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_am a on a.oid = c.relam
 left join pg_index i on i.indexrelid = c.oid
 left join pg_class t on t.oid = i.indrelid
 left join pg_namespace tn on tn.oid = t.relnamespace
+left join (
+  select attrelid, max(attstattarget)::int8 as greatest
+  from pg_attribute
+  where attstattarget > 0 and attnum > 0 and not attisdropped
+  group by attrelid
+) target on target.attrelid = c.oid
 where c.relkind in ('r', 'm', 'i', 'p', 'I', 'f')
   and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')

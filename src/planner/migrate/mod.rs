@@ -21,7 +21,8 @@ use crate::runbook::action::{Action, SqlText, apply_all};
 use crate::runbook::history::{Record, What};
 use crate::runbook::{Lock, Runbook, Stage, Step};
 use crate::sql::Statement;
-use crate::sql::statement::{Kind, SearchPath};
+use crate::sql::setting::SearchPath;
+use crate::sql::statement::Kind;
 
 use effects::{follow_create_index, follow_create_table, follow_drop_table, new_table};
 
