@@ -108,7 +108,15 @@ fn column_of<'a>(
         .filter(|(_, values)| !values.common.is_empty() || !values.bounds.is_empty());
     found.ok_or_else(|| {
         let (relation, column) = (&first.relation, &first.column);
-        format!("there are no statistics for {relation}.{column} that the role may see: ANALYZE it")
+        match known.contains_key(&(relation.clone(), column.clone())) {
+            true => format!(
+                "the statistics of {relation}.{column} hold no values (a snapshot may withhold \
+                 them: `snapshot take --values`)"
+            ),
+            false => format!(
+                "there are no statistics for {relation}.{column} that the role may see: ANALYZE it"
+            ),
+        }
     })
 }
 
@@ -274,6 +282,8 @@ mod tests {
         assert_eq!(told(2, &values), expected);
         let expected = "there are no statistics for app.t.a that the role may see: ANALYZE it";
         assert_eq!(told(1, &BTreeMap::new()), expected);
+        let expected = "the statistics of app.t.a hold no values (a snapshot may withhold them: \
+                        `snapshot take --values`)";
         assert_eq!(told(1, &known(&[("a", &[], false)])), expected);
     }
 }

@@ -62,11 +62,12 @@ fn a_terabyte_takes_no_room() {
     answer.read_to_string(&mut text).unwrap();
     assert!(child.wait().unwrap().success(), "{text}");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let plans = json["sections"].as_array().unwrap().iter().find(|one| one["title"] == "queries");
-    let rows = plans.unwrap()["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 100, "{text}");
-    let locks = json["sections"].as_array().unwrap().iter().find(|one| one["kind"] == "locks");
-    let table = &locks.unwrap()["rows"][0];
+    let sections = json["sections"].as_array().unwrap();
+    let rows = |key: &str, value: &str| {
+        sections.iter().find(|one| one[key] == value).unwrap()["rows"].as_array().unwrap()
+    };
+    assert_eq!(rows("title", "queries").len(), 100, "{text}");
+    let table = &rows("kind", "locks")[0];
     assert!(table["size_bytes"].as_u64().unwrap() > 1 << 40, "{table}");
     assert!((1 << 20..ROOM_MAX).contains(&room), "{room} bytes of disk");
 
