@@ -10,6 +10,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use postgres::Row;
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::snapshot::{ColumnSample, ColumnStatistics, RelationSize, Snapshot};
-use crate::model::tree::{Key, btree_height};
+use crate::model::tree::{Key, Tree};
 use crate::runbook::seclusion;
 use crate::sql::split::split;
 use crate::sql::without_psql;
@@ -113,32 +114,52 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding
 /// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
 /// make likely.
 fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<RelationSize>> {
-    let rows = session.each(include_str!("sql/imitate_trees.sql"), &[], |row| {
-        let (name, table) = (name(row, 0)?, name(row, 2)?);
-        let columns: Vec<String> = row.get(4);
-        let lengths: Vec<i32> = row.get(5);
-        let are_expressions: Vec<bool> = row.get(6);
-        Ok((name, table, columns, lengths, are_expressions))
-    });
-    let rows = rows.map_err(|failure| failure.explain("cannot read the shadow's indexes"))?;
     let known = Known::of(snapshot);
-    let mut keys = BTreeMap::new();
-    for row in rows {
-        let (name, table, columns, lengths, are_expressions) = row?;
-        let each = columns.iter().zip(lengths).zip(are_expressions);
-        let of_index: Vec<Key> = each
-            .map(|((column, length), is_expression)| {
-                known.key(if is_expression { &name } else { &table }, column, length, &table)
-            })
-            .collect();
-        keys.insert(name, of_index);
-    }
-    let with_height = |one: &RelationSize| {
-        let estimated =
-            keys.get(&one.name).map(|keys| btree_height(one.file_pages, one.tuples, keys));
-        RelationSize { tree_height: one.tree_height.or(estimated), ..one.clone() }
+    let sizes: BTreeMap<&QualifiedName, &RelationSize> =
+        snapshot.relations.iter().map(|one| (&one.name, one)).collect();
+    let heights = session.each(include_str!("sql/imitate_trees.sql"), &[], |row| {
+        let (name, table) = (name(row, 0)?, name(row, 2)?);
+        let Some(size) = sizes.get(&name) else { return Ok(None) };
+        let height = tree(row, (&name, &table), size, &known).height();
+        Ok(Some((name, height)))
+    });
+    let heights = heights.map_err(|failure| failure.explain("cannot read the shadow's indexes"))?;
+    let heights: Vec<Option<(QualifiedName, u32)>> = heights.into_iter().collect::<Result<_>>()?;
+    let heights: BTreeMap<QualifiedName, u32> = heights.into_iter().flatten().collect();
+    let with_height = |one: &RelationSize| RelationSize {
+        tree_height: one.tree_height.or(heights.get(&one.name).copied()),
+        ..one.clone()
     };
     Ok(snapshot.relations.iter().map(with_height).collect())
+}
+
+/// A b-tree of the shadow's with what the snapshot knows of it.
+fn tree(
+    row: &Row,
+    (index, table): (&QualifiedName, &QualifiedName),
+    size: &RelationSize,
+    known: &Known<'_>,
+) -> Tree {
+    let columns: Vec<String> = row.get(4);
+    let lengths: Vec<i32> = row.get(5);
+    let are_expressions: Vec<bool> = row.get(6);
+    let each = columns.iter().zip(lengths).zip(are_expressions);
+    let mut keys: Vec<Key> = each
+        .map(|((column, length), is_expression)| {
+            known.key(if is_expression { index } else { table }, column, length, table)
+        })
+        .collect();
+    let included =
+        keys.split_off(usize::try_from(row.get::<_, i64>(7)).unwrap_or_default().min(keys.len()));
+    let fillfactor = size.options.iter().find_map(|option| option.strip_prefix("fillfactor="));
+    Tree {
+        pages: size.file_pages,
+        rows: size.tuples,
+        keys,
+        included_width: included.iter().map(|column| column.width).sum(),
+        is_unique: row.get(8),
+        fillfactor: fillfactor.and_then(|percent| percent.parse().ok()),
+    }
 }
 
 /// A snapshot's statistics by column, and rows by table.
