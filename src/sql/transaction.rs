@@ -59,9 +59,18 @@ pub fn leaves_its_database(text: &str) -> bool {
         &["commit", "prepared"],
         &["rollback", "prepared"],
     ];
+    begins_with(text, HEADS)
+}
+
+/// Whether a statement that runs alone reads the table which it locks from end to end.
+pub fn reads_its_table(text: &str) -> bool {
+    begins_with(text, &[&["vacuum"], &["cluster"], &["reindex"], &["create"]])
+}
+
+fn begins_with(text: &str, heads: &[&[&str]]) -> bool {
     let tokens: Vec<_> = tokens(text).filter(|token| token.kind != TokenKind::Comment).collect();
     let cursor = Cursor::new(text, &tokens);
-    HEADS.iter().any(|head| cursor.sees(head))
+    heads.iter().any(|head| cursor.sees(head))
 }
 
 /// `REINDEX SCHEMA | DATABASE | SYSTEM`, and `CLUSTER` without a table.

@@ -83,7 +83,7 @@ fn locks(project: &Project) -> Vec<String> {
 }
 
 /// Each with the work that is done on `public.events`, or on `public.accounts` below it.
-const SCANS: [(&str, &str, &[&str]); 9] = [
+const SCANS: [(&str, &str, &[&str]); 10] = [
     (
         "V01__check",
         "alter table events add constraint kind_there check (kind is not null) not valid;",
@@ -130,6 +130,21 @@ const SCANS: [(&str, &str, &[&str]); 9] = [
         "alter table events add column seen boolean;\nupdate events set seen = true where id < 0;",
         &["1 public.events AccessExclusive instant"],
     ),
+    (
+        "V10__alone",
+        "create index events_again on events (note, id);\nvacuum full events;\nvacuum events;\n\
+         reindex table concurrently events;\n-- pgtune: as-written\n\
+         create index concurrently events_new on events (id, note);\n\
+         drop index concurrently events_again;",
+        &[
+            "1 public.events ShareUpdateExclusive full_scan",
+            "2 public.events AccessExclusive rewrite",
+            "3 public.events ShareUpdateExclusive full_scan",
+            "4 public.events ShareUpdateExclusive full_scan",
+            "6 public.events ShareUpdateExclusive full_scan",
+            "7 public.events ShareUpdateExclusive instant",
+        ],
+    ),
 ];
 
 #[test]
@@ -162,6 +177,7 @@ fn tables_that_are_read_from_end_to_end_are_measured() {
         "V06__index:2 blocking-index-build",
         "V07__code:1 blocking-index-build",
         "V08__both:2 validate-in-same-transaction",
+        "V10__alone:2 table-rewrite",
     ];
     let sorted = |mut all: Vec<String>| {
         all.sort();

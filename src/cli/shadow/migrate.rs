@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::executor::Crew;
 use crate::model::finding::Place;
 use crate::model::ident::QualifiedName;
+use crate::model::lock::LockMode;
 use crate::model::lock_trace::{TracedLock, Work, merged};
 use crate::model::migration::History;
 use crate::pg::session::Session;
@@ -16,10 +17,10 @@ use crate::pg::{borrowed, lock_trace};
 use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::{Action, SqlText};
-use crate::runbook::{Runbook, guard, trace};
+use crate::runbook::{Runbook, Step, guard, trace};
 use crate::sql::Statement;
 use crate::sql::statement::Kind as StatementKind;
-use crate::sql::transaction::leaves_its_database;
+use crate::sql::transaction::{leaves_its_database, reads_its_table};
 
 use super::Shadow;
 use super::home::Home;
@@ -148,14 +149,15 @@ fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
     Ok(())
 }
 
-/// The locks of pgtune's own steps, which it knows: of the statement that they stand for.
+/// The locks of steps that cannot be traced, which are known: pgtune's own, of the statement that
+/// they stand for, and those of statements that run outside of transactions.
 fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
     let mut known = Vec::new();
     for stage in &runbook.stages {
         let of_stage = |one: &&Migration| stage.title.starts_with(&format!("{}:", one.id));
         let Some(migration) = migrations.iter().find(of_stage) else { continue };
-        for step in stage.steps.iter().filter(|step| !step.action.runs_the_users_sql()) {
-            let work = if step.action.reads_tables() { Work::FullScan } else { Work::Instant };
+        let is_traced = |step: &&Step| matches!(step.action, Action::RunStatements { .. });
+        for step in stage.steps.iter().filter(|step| !is_traced(step)) {
             known.extend(step.locks.iter().map(|lock| TracedLock {
                 place: Place {
                     path: migration.path.clone(),
@@ -163,16 +165,31 @@ fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
                 },
                 table: lock.table.clone(),
                 mode: lock.mode,
-                work,
+                work: work(&step.action, lock.mode),
             }));
         }
     }
     known
 }
 
+/// What is done under a lock of a step that is not traced.
+fn work(action: &Action, mode: LockMode) -> Work {
+    let reads = action.reads_tables()
+        || matches!(action, Action::RunAlone { statement, .. } if reads_its_table(&statement.text));
+    match (reads, mode) {
+        // VACUUM FULL, and CLUSTER of all tables.
+        (true, LockMode::AccessExclusive) => Work::Rewrite,
+        (true, _) => Work::FullScan,
+        (false, _) => Work::Instant,
+    }
+}
+
 /// The line of the statement that a step stands for: the one about the same index, else the first
 /// that names the table; 1 where none does.
 fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usize {
+    if let Action::RunAlone { statement, .. } = action {
+        return statement.line;
+    }
     let stands_for = |statement: &&Statement| match (action, &statement.kind) {
         (Action::DropIndex { index }, StatementKind::DropIndex(drop)) => {
             drop.names.iter().any(|name| name.last() == Some(&index.name))
@@ -184,6 +201,7 @@ fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usi
         (Action::AttachIndex { .. }, StatementKind::CreateIndex(create)) => {
             create.table.last() == Some(&table.name)
         }
+        (Action::RebuildIndex { .. }, StatementKind::Reindex(_)) => true,
         (_, _) => false,
     };
     let names = |statement: &&Statement| {
