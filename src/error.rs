@@ -65,6 +65,19 @@ pub struct Error {
     pub hints: Vec<String>,
     /// The error below this one, shown as "caused by".
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The step of a migration that the server refused.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// A step of a migration that the server refused, and would again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The migration's version and the line of its file, where it is the user's own statement.
+    pub at: Option<(i64, usize)>,
+    /// SQLSTATE
+    pub code: String,
+    /// What the server, or we, advise for that; not what the run has left behind.
+    pub advice: Vec<String>,
 }
 
 /// Everything fallible in pgtune returns this.
@@ -73,7 +86,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `kind`, without hints or cause.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), hints: Vec::new(), source: None }
+        Error { kind, message: message.into(), hints: Vec::new(), source: None, refused: None }
     }
 
     /// Asked wrongly: flags, profile, migration files.

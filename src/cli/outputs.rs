@@ -1,6 +1,6 @@
 //! All that one run writes: the answer on standard output, files in other formats, annotations.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{ArgAction, ValueEnum};
 
@@ -175,12 +175,24 @@ fn report_of_repository(report: &Report) -> Report {
 fn within_repository(path: &str) -> String {
     let tops = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter().filter_map(std::env::var_os);
     let Ok(here) = std::env::current_dir() else { return path.to_string() };
-    let path = path.strip_prefix("./").unwrap_or(path);
-    let full = here.join(path);
+    let full = without_parents(&here.join(path));
     let mut tops = tops.filter(|top| !top.is_empty());
     let inside =
         tops.find_map(|top| full.strip_prefix(Path::new(&top)).ok().map(Path::to_path_buf));
     inside.map_or_else(|| path.to_string(), |inside| inside.display().to_string())
+}
+
+/// A path without `.` and `..`, as CI systems write theirs.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(short.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => short.push(part),
+        }
+    }
+    short
 }
 
 fn parse_output(text: &str) -> std::result::Result<Output, String> {

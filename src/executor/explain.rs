@@ -2,7 +2,7 @@
 
 use super::Running;
 use super::step::StepFailure;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Refused};
 use crate::pg::failure::Verdict;
 use crate::runbook::action::Action;
 use crate::runbook::history::PROGRESS_TABLE;
@@ -11,6 +11,7 @@ use crate::runbook::print::{one_line, step_name};
 /// The error for a step that failed; `ended` is what was seen of it from outside.
 pub(super) fn failure(action: &Action, failed: &StepFailure, ended: Option<Running>) -> Error {
     let mut error = failed.failure.explain(&doing(action, failed));
+    error.refused = refused(failed, &error.hints).map(Box::new);
     let (cancelled, blocker) = ended.map_or((None, None), |ended| (ended.cancelled, ended.blocker));
     if let Some(why) = cancelled {
         let kind = if why == "interrupted" { Kind::Interrupted } else { Kind::Locked };
@@ -35,6 +36,16 @@ pub(super) fn failure(action: &Action, failed: &StepFailure, ended: Option<Runni
         error = error.hint(format!("{index} is left invalid; the next run drops it"));
     }
     error
+}
+
+/// What the server refused, where that and not the server is to blame.
+fn refused(failed: &StepFailure, advice: &[String]) -> Option<Refused> {
+    let of_user = failed.migration.as_ref().zip(failed.statement.as_ref());
+    let at = of_user.map(|(migration, statement)| {
+        (migration.version, failed.place.map_or(statement.line, |(line, _)| line))
+    });
+    let (code, advice) = (failed.failure.code.clone(), advice.to_vec());
+    failed.failure.is_of_the_statement().then_some(Refused { at, code, advice })
 }
 
 fn doing(action: &Action, failed: &StepFailure) -> String {

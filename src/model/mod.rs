@@ -20,6 +20,7 @@ pub mod lock_trace;
 pub mod migration;
 pub mod page;
 pub mod partition_name;
+pub mod rename;
 pub mod snapshot;
 pub mod statement;
 pub mod structure;

@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub taken_at: String,
     /// The server and the database.
     pub server: ServerFacts,
-    /// Planner settings that are not the built-in defaults, by name.
+    /// Planner settings that are not the built-in defaults, and `search_path`, by name.
     pub settings: BTreeMap<String, String>,
     /// Statements that make the schema, as `pg_dump --schema-only` writes them; `None` where it
     /// could not be had, so that the migrations have to.
@@ -227,7 +227,7 @@ impl RelationSize {
 impl Counters {
     /// Rows written to a table; `None` of what is no table.
     pub fn written(&self) -> Option<u64> {
-        Some(self.n_tup_ins? + self.n_tup_upd? + self.n_tup_del?)
+        Some(self.n_tup_ins?.saturating_add(self.n_tup_upd?).saturating_add(self.n_tup_del?))
     }
 }
 

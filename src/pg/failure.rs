@@ -136,6 +136,13 @@ impl Failure {
         self.code == format!("{OWN_CODE}{:03}", Kind::System.exit_code())
     }
 
+    /// Whether the statement is to blame, and not the server: its resources, its files, itself.
+    pub fn is_of_the_statement(&self) -> bool {
+        let is_of_the_server = ["53", "58", "F0", "XX", OWN_CODE];
+        self.verdict() == Verdict::Fatal
+            && !is_of_the_server.iter().any(|class| self.code.starts_with(class))
+    }
+
     /// Whether the role may not do it.
     pub fn lacks_a_right(&self) -> bool {
         self.code == SqlState::INSUFFICIENT_PRIVILEGE.code()

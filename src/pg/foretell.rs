@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::Row;
 
-use super::catalog::name;
+use super::catalog::{ident, name};
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::ident::QualifiedName;
 use crate::model::index_size::{Content, Shape, index_pages};
+use crate::model::rename::{Named, Names, Renames};
 use crate::model::snapshot::{RelationSize, Snapshot};
 
 /// An index of a shadow.
@@ -31,6 +32,7 @@ struct Index {
     top_table: QualifiedName,
     /// The partitioned index at the top, or the index itself.
     top: QualifiedName,
+    oid: u32,
 }
 
 /// What is foretold of a database.
@@ -62,38 +64,46 @@ pub struct TableSizes {
     pub indexes_after: u64,
 }
 
-/// The snapshot as it will be after migrations: without indexes that are gone, and with those that
-/// `after` has and `before` has not, in a size that is likely. `before` must plan as the snapshot
-/// says: it is asked how many rows they will have.
+/// The snapshot as it will be after migrations: with today's names, without what is gone, and with
+/// the indexes that `after` has and `before` has not, in a size that is likely. `before`, of which
+/// `after` was copied, must plan as the snapshot says: it is asked how many rows they will have.
 pub fn foretold(
     before: &mut Session,
     after: &mut Session,
     snapshot: &Snapshot,
 ) -> Result<Foretold> {
     let (old, new) = (indexes(before)?, indexes(after)?);
+    let (names_before, names_after) = (names(before)?, names(after)?);
+    let renames = Renames::of(&names_before, &names_after);
+    let moved = renames.renamed(snapshot);
     let known: BTreeMap<&QualifiedName, &String> =
         old.iter().map(|index| (&index.name, &index.definition)).collect();
-    let tables: BTreeMap<&QualifiedName, &RelationSize> =
+    let is_new = |one: &&Index| {
+        !names_before.contains_key(&one.oid) && known.get(&one.name) != Some(&&one.definition)
+    };
+    let sizes_before: BTreeMap<&QualifiedName, &RelationSize> =
         snapshot.relations.iter().map(|one| (&one.name, one)).collect();
+    let tables: BTreeMap<&QualifiedName, &RelationSize> =
+        moved.relations.iter().map(|one| (&one.name, one)).collect();
     let mut relations: BTreeMap<QualifiedName, RelationSize> =
-        snapshot.relations.iter().map(|one| (one.name.clone(), one.clone())).collect();
+        moved.relations.iter().map(|one| (one.name.clone(), one.clone())).collect();
     let page = u64::from(snapshot.server.block_size);
     let mut new_indexes: BTreeMap<QualifiedName, NewIndex> = BTreeMap::new();
-    for index in new.iter().filter(|one| known.get(&one.name) != Some(&&one.definition)) {
+    for index in new.iter().filter(is_new) {
         let Some(table) = tables.get(&index.table) else { continue };
         let size = likely_size(before, index, table)?;
         let first = || NewIndex { table: index.top_table.clone(), bytes: 0 };
         let of_top = new_indexes.entry(index.top.clone()).or_insert_with(first);
-        of_top.bytes += size.file_pages * page;
+        of_top.bytes += size.file_pages.saturating_mul(page);
         relations.insert(index.name.clone(), size);
     }
     let bytes_before =
-        |name: &QualifiedName| tables.get(name).map_or(0, |one| one.file_pages * page);
+        |name: &QualifiedName| sizes_before.get(name).map_or(0, |one| one.file_pages * page);
     let bytes = |name: &QualifiedName| relations.get(name).map_or(0, |one| one.file_pages * page);
     let growing = new_indexes.values().map(|index| &index.table);
     let sizes = growing.map(|table| {
         let of_table = |all: &[Index]| -> Vec<(QualifiedName, QualifiedName)> {
-            let own = all.iter().filter(|one| one.top_table == *table);
+            let own = all.iter().filter(|one| renames.name(&one.top_table) == table);
             own.map(|one| (one.name.clone(), one.table.clone())).collect()
         };
         let after = of_table(&new);
@@ -106,8 +116,20 @@ pub fn foretold(
         (table.clone(), sizes)
     });
     let tables = sizes.collect();
-    let snapshot = Snapshot { relations: relations.into_values().collect(), ..snapshot.clone() };
+    let snapshot = Snapshot { relations: relations.into_values().collect(), ..moved };
     Ok(Foretold { snapshot, new_indexes, tables })
+}
+
+fn names(session: &mut Session) -> Result<Names> {
+    let rows = session.each(include_str!("sql/names.sql"), &[], |row| {
+        let columns: Vec<Option<String>> = row.get(4);
+        let columns = columns.into_iter().map(|column| column.map(ident).transpose());
+        let kind = row.get::<_, &str>(3).chars().next().unwrap_or('r');
+        let named = Named { name: name(row, 1)?, kind, columns: columns.collect::<Result<_>>()? };
+        Ok((row.get::<_, u32>(0), named))
+    });
+    let rows = rows.map_err(|failure| failure.explain("cannot read the shadow's names"))?;
+    rows.into_iter().collect()
 }
 
 fn indexes(session: &mut Session) -> Result<Vec<Index>> {
@@ -131,6 +153,7 @@ fn index(row: &Row) -> Result<Index> {
         definition: row.get(12),
         top_table: name(row, 13)?,
         top: name(row, 15)?,
+        oid: row.get(17),
     })
 }
 

@@ -48,6 +48,9 @@ pub fn seclude(session: &mut Session) -> Result<()> {
 /// marked; what cannot be made, as an extension that is not there, is a finding, and the rest goes
 /// on.
 pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
+    // Roles that are missing are known by the message.
+    let english = session.run("SET lc_messages = 'C'");
+    english.map_err(|failure| failure.explain("cannot make the schema"))?;
     let ddl = without_psql(ddl);
     let pieces = split(&ddl).map_err(|error| {
         Error::new(Kind::Database, format!("cannot read the schema: {}", error.message))
@@ -72,6 +75,13 @@ pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
     }
     session.forget_settings();
     Ok(findings)
+}
+
+/// Makes a schema that was just made what it is on a database at work: materialized views can be
+/// read, and no event trigger of production's stops us, who are none of its roles.
+pub fn settle(session: &mut Session) -> Result<()> {
+    let settled = session.run(include_str!("sql/imitate_settle.sql"));
+    settled.map_err(|failure| failure.explain("cannot prepare the shadow"))
 }
 
 /// Runs a statement, and once more for each role that it lacks.
@@ -205,8 +215,11 @@ struct File {
 /// Rebuilds all indexes, so that no page of theirs is in memory, and gives files their length.
 fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()> {
     let explain = |failure: Failure| failure.explain("cannot extend the shadow's files");
+    let there = session.query("select nspname::text from pg_namespace", &[]).map_err(explain)?;
+    let there: BTreeSet<&str> = there.iter().map(|row| row.get(0)).collect();
     let schemas: BTreeSet<&Ident> = relations.iter().map(|one| &one.name.schema).collect();
-    for schema in schemas {
+    // A migration may have dropped one.
+    for schema in schemas.into_iter().filter(|schema| there.contains(schema.as_str())) {
         session.run(&format!("REINDEX SCHEMA {schema}")).map_err(explain)?;
     }
     gin::renew_files(session, relations).map_err(explain)?;

@@ -10,7 +10,6 @@ use crate::model::finding::Place;
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{Held, TracedLock, traced};
-use crate::runbook::seclusion::SHADOW_SCHEMA;
 use crate::runbook::trace;
 
 /// Makes the tables that a traced runbook writes to.
@@ -19,8 +18,16 @@ pub fn prepare(session: &mut Session) -> Result<()> {
     session.run(&sql).map_err(|failure| failure.explain("cannot prepare the trace of locks"))
 }
 
+/// What was traced.
+pub struct Trace {
+    /// The locks, on tables by the names that they had before.
+    pub locks: Vec<TracedLock>,
+    /// Those names, of tables that have others now.
+    pub renamed: BTreeMap<QualifiedName, QualifiedName>,
+}
+
 /// What was traced; then the trace is removed.
-pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
+pub fn take(session: &mut Session) -> Result<Trace> {
     let explain = |failure: Failure| failure.explain("cannot read the trace of locks");
     let held = session.each(include_str!("sql/lock_trace.sql"), &[], |row| {
         let line = usize::try_from(row.get::<_, i32>(2)).unwrap_or_default();
@@ -36,21 +43,16 @@ pub fn take(session: &mut Session) -> Result<Vec<TracedLock>> {
         })
     });
     let held: Vec<Held> = held.map_err(explain)?.into_iter().collect::<Result<_>>()?;
-    let sql = format!(
-        "select n.nspname::text, c.relname::text, e.file from {}.existing e join pg_class c on \
-         c.oid = e.oid join pg_namespace n on n.oid = c.relnamespace",
-        SHADOW_SCHEMA
-    );
-    let rows = session.query(&sql, &[]).map_err(explain)?;
-    let files: BTreeMap<QualifiedName, i64> = rows
-        .iter()
-        .filter_map(|row| {
-            let file = row.get::<_, Option<i64>>(2).unwrap_or_default();
-            Some((name(row, 0).ok()?, file))
-        })
-        .collect();
+    let mut files: BTreeMap<QualifiedName, i64> = BTreeMap::new();
+    let mut renamed: BTreeMap<QualifiedName, QualifiedName> = BTreeMap::new();
+    for row in session.query(include_str!("sql/lock_trace_tables.sql"), &[]).map_err(explain)? {
+        let before = name(&row, 0)?;
+        files.insert(before.clone(), row.get::<_, Option<i64>>(2).unwrap_or_default());
+        let now = row.get::<_, Option<&str>>(3).map(|_| name(&row, 3)).transpose()?;
+        renamed.extend(now.filter(|now| *now != before).map(|now| (now, before)));
+    }
     session.run(&trace::remove()).map_err(explain)?;
-    Ok(traced(&held, &files))
+    Ok(Trace { locks: traced(&held, &files), renamed })
 }
 
 /// `pg_locks.mode`.

@@ -219,10 +219,11 @@ pub fn planner_defaults(session: &mut Session) -> Result<Vec<(String, String)>> 
 pub fn set_for_database(session: &mut Session, name: &str, value: &str) -> Result<()> {
     const UNKNOWN: &str = "42704";
     let sql = format!(
-        "DO $$ BEGIN EXECUTE format('ALTER ROLE SESSION_USER IN DATABASE %I SET %I = %L', \
-         current_database(), {}, {}); END $$",
-        literal(name),
-        literal(value)
+        "DO $$ BEGIN PERFORM set_config({name}, {}, true); \
+         EXECUTE format('ALTER ROLE SESSION_USER IN DATABASE %I SET %I FROM CURRENT', \
+         current_database(), {name}); END $$",
+        literal(value),
+        name = literal(name)
     );
     match session.run(&sql) {
         Err(failure) if failure.code != UNKNOWN => {

@@ -10,7 +10,7 @@ use crate::model::ident::literal;
 pub fn prepare() -> Vec<String> {
     vec![
         format!(
-            "CREATE TABLE {SHADOW_SCHEMA}.existing AS SELECT c.oid, \
+            "CREATE TABLE {SHADOW_SCHEMA}.existing AS SELECT c.oid, n.nspname, c.relname, \
              pg_relation_filenode(c.oid)::int8 AS file FROM pg_class c JOIN pg_namespace n ON \
              n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN \
              ('pg_catalog', 'information_schema', 'pg_toast', '{SHADOW_SCHEMA}')"

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::binaries;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Kind, Result};
-use crate::pg::connect::target::{Host, Target};
+use crate::pg::connect::target::{Endpoint, Host, Target};
 
 /// What is of no use without rows, or on another server.
 const ARGUMENTS: [&str; 7] = [
@@ -79,8 +79,14 @@ fn in_short(said: &str) -> String {
     lines.collect::<Vec<_>>().join("; ").chars().take(CHARS_MAX).collect()
 }
 
-/// Tells libpq where to go, in the variables that it reads.
+/// Tells libpq where to go, in the variables that it reads; a service of the environment would be
+/// stronger than these.
 fn connect(command: &mut Command, target: &Target) {
+    const OTHERS: [&str; 5] =
+        ["PGSERVICE", "PGHOSTADDR", "PGPASSWORD", "PGOPTIONS", "PGTARGETSESSIONATTRS"];
+    for variable in OTHERS {
+        command.env_remove(variable);
+    }
     for setting in &target.settings {
         let variable = match setting.keyword {
             "sslmode" => "PGSSLMODE",
@@ -90,21 +96,36 @@ fn connect(command: &mut Command, target: &Target) {
             "options" => "PGOPTIONS",
             "channel_binding" => "PGCHANNELBINDING",
             "connect_timeout" => "PGCONNECT_TIMEOUT",
+            "target_session_attrs" => "PGTARGETSESSIONATTRS",
             _ => continue,
         };
         command.env(variable, &setting.value);
     }
-    command.env("PGUSER", &target.user).env("PGDATABASE", &target.database);
-    let Some(endpoint) = target.endpoints.first() else { return };
-    command.env("PGPORT", endpoint.port.to_string());
-    match &endpoint.host {
-        Host::Socket(folder) => command.env("PGHOST", folder),
-        Host::Tcp { name, .. } => command.env("PGHOST", name),
+    let list = |of: &dyn Fn(&Endpoint) -> String| {
+        target.endpoints.iter().map(of).collect::<Vec<_>>().join(",")
     };
-    if let Some(password) = &endpoint.password {
+    command.env("PGUSER", &target.user).env("PGDATABASE", &target.database);
+    command.env("PGPORT", list(&|endpoint| endpoint.port.to_string()));
+    command.env("PGHOST", list(&|endpoint| host(endpoint).0));
+    let addresses = list(&|endpoint| host(endpoint).1);
+    if addresses.chars().any(|c| c != ',') {
+        command.env("PGHOSTADDR", addresses);
+    }
+    let mut passwords = target.endpoints.iter().filter_map(|one| one.password.as_ref());
+    if let Some(password) = passwords.next() {
         command.env("PGPASSWORD", password.reveal());
     }
     command.env("PGCLIENTENCODING", "UTF8");
+}
+
+/// The host of one server, and its address where that is given apart.
+fn host(endpoint: &Endpoint) -> (String, String) {
+    match &endpoint.host {
+        Host::Socket(folder) => (folder.display().to_string(), String::new()),
+        Host::Tcp { name, address } => {
+            (name.clone(), address.map_or_else(String::new, |address| address.to_string()))
+        }
+    }
 }
 
 #[cfg(test)]

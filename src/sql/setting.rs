@@ -77,17 +77,21 @@ pub(super) fn set_config(mut cursor: Cursor<'_>) -> Option<Set> {
     Some(Set { local, again: Some(text).filter(|_| !local), search_path })
 }
 
-/// The schemas of a search_path in a string.
-fn parse_path(text: &str) -> Vec<Ident> {
+/// The schemas of a search_path in a string; without "$user".
+pub fn parse_path(text: &str) -> Vec<Ident> {
     let schemas = text.split(',').map(str::trim).filter(|schema| !schema.is_empty());
-    schemas.filter_map(|schema| parse_name(schema)?.pop()).collect()
+    schemas.filter_map(|schema| parse_name(schema)?.pop()).filter(is_schema).collect()
 }
 
 /// A schema in `SET search_path`: a name, or a name in a string.
 fn schema_in_path(item: &mut Cursor<'_>) -> Option<Ident> {
     let schema = item.take_ident().or_else(|| Ident::new(item.rest().trim_matches('\'')).ok());
-    // "$user" means a schema of the role's name, which hardly anybody has.
-    schema.filter(|schema| schema.as_str() != "$user")
+    schema.filter(is_schema)
+}
+
+/// "$user" means a schema of the role's name, which hardly anybody has.
+fn is_schema(name: &Ident) -> bool {
+    name.as_str() != "$user"
 }
 
 #[cfg(test)]

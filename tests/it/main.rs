@@ -32,6 +32,7 @@ mod pull_request;
 mod redaction;
 mod refinery;
 mod server;
+mod shadow_life;
 mod shadow_url;
 mod shell;
 mod snapshot;

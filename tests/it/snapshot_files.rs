@@ -3,8 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::snapshot::with_pg_dump;
 use crate::support::Database;
-use crate::user_project::Project;
+use crate::user_project::{Project, said};
 
 /// A project on a database with a table, and a query of it.
 fn table(test: &str) -> Option<(Project, Database)> {
@@ -56,6 +57,30 @@ fn what_is_no_snapshot_is_told() {
     scaled("1e6").expect(2, &["--scale 1000000 is too much", "32 TB"]);
     scaled("1").expect(0, &[]);
     scaled("0.000001").expect(0, &[]);
+}
+
+#[test]
+fn the_schema_is_that_of_the_database_whatever_libpq_would_make_of_the_environment() {
+    let Some((project, database)) = table("of_url") else { return };
+    let Some(other) = Database::create("of_service") else { return };
+    other.connect().batch_execute("create table elsewhere (id int)").unwrap();
+    let services = project.folder.path().join("services");
+    let (host, port) = database.url.split_once('@').unwrap().1.split_once(':').unwrap();
+    let port = port.split('/').next().unwrap();
+    let name = other.url.rsplit('/').next().unwrap();
+    let host = host.replace("%2F", "/");
+    let service = format!("[other]\nhost={host}\nport={port}\ndbname={name}\nuser=pgtune\n");
+    fs::write(&services, service).unwrap();
+    let mut command = project.command(&with_pg_dump(&["snapshot", "take", "s.json"]));
+    command.env("PGSERVICE", "other").env("PGSERVICEFILE", &services);
+    let said = said(command);
+    said.expect(0, &[]);
+    let text = fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+    assert!(!text.contains("elsewhere"), "{said}");
+    assert!(
+        text.contains("CREATE TABLE public.t ") || said.stdout.contains("no pg_dump"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::model::finding::Place;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::snapshot::Snapshot;
 use crate::sql::index_shape::IndexShape;
-use crate::sql::setting::SearchPath;
+use crate::sql::setting::{SearchPath, parse_path};
 use crate::sql::statement::Kind;
 use crate::sql::type_name::TypeName;
 use crate::sql::{Statement, parse_dump};
@@ -19,6 +19,8 @@ mod follow;
 pub struct World {
     /// The schemas that names without one are looked up in.
     pub search_path: Vec<Ident>,
+    /// Those that a session begins with; none: `public`.
+    session_path: Vec<Ident>,
     /// Tables, partitioned tables, materialized views.
     pub tables: BTreeMap<QualifiedName, Table>,
     /// Indexes of these.
@@ -119,7 +121,9 @@ impl World {
         snapshot: &Snapshot,
         applied: impl Iterator<Item = &'a [Statement]>,
     ) -> World {
-        let mut world = World::default();
+        let search_path = snapshot.settings.get("search_path");
+        let session_path = search_path.map_or_else(Vec::new, |path| parse_path(path));
+        let mut world = World { session_path, ..World::default() };
         match snapshot.ddl.as_deref().map(parse_dump) {
             Some(Ok(statements)) => statements.iter().for_each(|text| world.follow(text, None)),
             // Sizes alone are better than nothing.
@@ -175,7 +179,10 @@ impl World {
 
     /// A file begins with the search path of the session.
     pub fn begin_file(&mut self) {
-        self.search_path = vec![Ident::from_sql("public")];
+        self.search_path = match self.session_path.is_empty() {
+            true => vec![Ident::from_sql("public")],
+            false => self.session_path.clone(),
+        };
     }
 
     /// Follows a setting of the search path.

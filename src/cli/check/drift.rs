@@ -51,7 +51,7 @@ pub fn look(
     let mut found = drift(&there, &here);
     if !found.is_empty() && !pending.is_empty() {
         match shadow.migrate(&replayed, pending) {
-            Ok(()) => {
+            Ok(_) => {
                 let (there, here) = both(after, &replayed, &profile.partitions)?;
                 let left = drift(&there, &here);
                 found.retain(|finding| left.contains(finding));

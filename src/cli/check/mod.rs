@@ -115,9 +115,12 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let after = shadow.copy(ORIGIN, "after")?;
     let traced = match shadow.migrate_traced(&after, &pending) {
         Ok(locks) => locks,
-        Err(error) if error.kind == Kind::Interrupted => return Err(error),
-        // What was read of the files is told all the same.
-        Err(error) => return Ok(on_snapshot(unfit(context, &pending, linted.findings, &error))),
+        Err(error) if error.refused.is_some() || error.kind == Kind::Answer => {
+            // What was read of the files is told all the same, and why an object may be missing.
+            linted.findings.splice(0..0, std::mem::take(&mut shadow.findings));
+            return Ok(on_snapshot(unfit(context, &pending, linted.findings, &error)));
+        }
+        Err(error) => return Err(error),
     };
     let queries = args.queries.queries_if_any(context, &snapshot)?;
     let (queries, changed) = as_there(&snapshot.substitutes, &queries);
@@ -193,24 +196,22 @@ fn planned(
     Ok(Planned { findings, told, report, foretold })
 }
 
-/// The answer where the migrations cannot even be run.
+/// The answer where a migration cannot even be run.
 fn unfit(
     context: &Context,
     pending: &[Migration],
     mut findings: Vec<Finding>,
     error: &Error,
 ) -> Examined {
-    // An error of a step begins with the migration, and tells the line.
-    let told = |one: &&Migration| error.message.starts_with(&format!("{},", one.id));
-    let migration = pending.iter().find(told).or(pending.first());
-    let line = error.message.split(", line ").nth(1).and_then(|rest| rest.split(':').next());
-    // "line 3 or the commit behind it"
-    let line = line.and_then(|line| line.split(' ').next()?.parse().ok()).unwrap_or(1);
+    let refused = error.refused.as_ref();
+    let (version, line) = refused.and_then(|one| one.at).unzip();
+    let migration = pending.iter().find(|one| version.is_none_or(|known| one.id.version == known));
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
-    let finding = finding.help(error.hints.join("; "));
+    let advice = refused.map_or(&error.hints, |refused| &refused.advice);
+    let finding = finding.help([error.causes(), advice.clone()].concat().join("; "));
     findings.push(match migration {
-        Some(migration) => finding.at(migration.path.clone(), line),
+        Some(migration) => finding.at(migration.path.clone(), line.unwrap_or(1)),
         None => finding,
     });
     let findings = lint::not_allowed(&context.profile().check, pending, findings);

@@ -66,7 +66,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         return context.show(&with_texts(report, &queries));
     }
     let after = shadow.copy("before", "after")?;
-    shadow.migrate(&after, &pending)?;
+    let left_out = shadow.migrate(&after, &pending)?;
+    shadow.findings.extend(left_out);
     let (mut first, facts) = shadow.imitate(&before)?;
     let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];

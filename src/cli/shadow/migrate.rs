@@ -5,20 +5,23 @@ use crate::cli::converge::{self, Aim, look_and_plan, repeat};
 use crate::cli::database::Database;
 use crate::cli::folder;
 use crate::cli::migrate::strictness;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Refused, Result};
 use crate::executor::Crew;
-use crate::model::finding::Place;
+use crate::model::finding::{Finding, Place, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{TracedLock, Work, merged};
 use crate::model::migration::History;
+use crate::pg::borrowed;
+use crate::pg::lock_trace::{self, Trace};
+use crate::pg::server;
 use crate::pg::session::Session;
-use crate::pg::{borrowed, lock_trace};
 use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::{Action, SqlText};
 use crate::runbook::{Runbook, Step, guard, trace};
 use crate::sql::Statement;
+use crate::sql::split::newlines;
 use crate::sql::statement::Kind as StatementKind;
 use crate::sql::transaction::{leaves_its_database, reads_its_table};
 
@@ -37,7 +40,7 @@ impl Shadow<'_> {
     /// Applies migrations as `pgtune migrate` does, and tells which locks each statement takes on
     /// tables that were there before: seen of those that the user wrote, known of pgtune's own.
     pub fn migrate_traced(
-        &self,
+        &mut self,
         database: &Database,
         migrations: &[Migration],
     ) -> Result<Vec<TracedLock>> {
@@ -54,23 +57,54 @@ impl Shadow<'_> {
         };
         let note = |version, one: &SqlText| Some(trace::note(one, &path(version)));
         let notes = Notes { front: Some(trace::begin()), behind: &note };
-        self.converge(database, migrations, &mut look, &notes)?;
+        let left_out = self.converge(database, migrations, &mut look, &notes)?;
+        self.findings.extend(left_out);
         // Each look plans again what is left.
-        let mut locks = lock_trace::take(&mut database.open()?)?;
-        locks.extend(own);
+        let Trace { mut locks, renamed } = lock_trace::take(&mut database.open()?)?;
+        locks.extend(own.into_iter().map(|one| TracedLock {
+            table: renamed.get(&one.table).unwrap_or(&one.table).clone(),
+            ..one
+        }));
         Ok(merged(locks))
     }
 
-    /// Applies migrations as `pgtune migrate` does.
-    pub fn migrate(&self, database: &Database, migrations: &[Migration]) -> Result<()> {
+    /// Applies migrations as `pgtune migrate` does. Returns what was left out.
+    pub fn migrate(&self, database: &Database, migrations: &[Migration]) -> Result<Vec<Finding>> {
         let mut look =
             |session: &mut Session, aim: &Aim<'_>| look_and_plan(session, aim, plan_next);
         let notes = Notes { front: None, behind: &|_, _| None };
         self.converge(database, migrations, &mut look, &notes)
     }
 
-    /// Applies what `look` plans, with notes beside the user's statements.
+    /// Applies what `look` plans, with notes beside the user's statements. What only production has
+    /// is done without, and told.
     fn converge(
+        &self,
+        database: &Database,
+        migrations: &[Migration],
+        look: &mut dyn FnMut(&mut Session, &Aim<'_>) -> Result<Planned>,
+        notes: &Notes<'_>,
+    ) -> Result<Vec<Finding>> {
+        let (mut migrations, mut left_out) = (migrations.to_vec(), Vec::new());
+        loop {
+            let Err(error) = self.converge_all(database, &migrations, look, notes) else {
+                return Ok(left_out);
+            };
+            let found = match missing_role(&error) {
+                Some(role) => {
+                    server::create_roles(&mut database.open_runner()?, [role].into_iter())?;
+                    Some(taken_for_granted(role))
+                }
+                None => leave_out(&mut migrations, &error),
+            };
+            let Some(found) = found.filter(|found| !left_out.contains(found)) else {
+                return Err(error);
+            };
+            left_out.push(found);
+        }
+    }
+
+    fn converge_all(
         &self,
         database: &Database,
         migrations: &[Migration],
@@ -116,6 +150,50 @@ impl Shadow<'_> {
     }
 }
 
+/// The role that a statement wants, which production may have.
+fn missing_role(error: &Error) -> Option<&str> {
+    const UNDEFINED_OBJECT: &str = "42704";
+    error.refused.as_ref().filter(|refused| refused.code == UNDEFINED_OBJECT)?;
+    let (_, rest) = error.message.split_once("role \"")?;
+    rest.split_once("\" does not exist").map(|(role, _)| role)
+}
+
+fn taken_for_granted(role: &str) -> Finding {
+    let message = "the snapshot's schema does not name this role, which a migration wants";
+    Finding::new("shadow-role", Severity::Info, role, message).help("it was taken to be there")
+}
+
+/// Leaves the statement out that failed for want of rows, or of the database that it names, and
+/// tells it; `None` where it failed for another reason.
+fn leave_out(migrations: &mut [Migration], error: &Error) -> Option<Finding> {
+    const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
+    const NO_DATA_FOUND: &str = "P0002";
+    const UNDEFINED_DATABASE: &str = "3D000";
+    let refused = error.refused.as_ref()?;
+    let help = match refused.code.as_str() {
+        UNDEFINED_DATABASE => "a shadow has another name: this statement was left out",
+        code if code.starts_with(INTEGRITY_CONSTRAINT_VIOLATION) || code == NO_DATA_FOUND => {
+            "a shadow has no rows: what this statement does was left out"
+        }
+        _ => return None,
+    };
+    let (version, failed_line) = refused.at?;
+    let migration = migrations.iter_mut().find(|one| one.id.version == version)?;
+    let ends = |one: &Statement| one.line + newlines(&one.text);
+    let mut statements = migration.statements.iter_mut();
+    let statement = statements
+        .find(|one| one.text != NOTHING && (one.line..=ends(one)).contains(&failed_line))?;
+    let line = statement.line;
+    // In its place, since positions are counted.
+    statement.text = NOTHING.to_string();
+    let subject = migration.id.to_string();
+    let found = Finding::new("left-out", Severity::Warning, subject, error.message.clone());
+    Some(found.help(help).at(migration.path.clone(), line))
+}
+
+/// A statement that does nothing.
+const NOTHING: &str = "SELECT 1";
+
 /// The migrations that the snapshot's database had, and those that it had not.
 pub fn migrations(
     context: &Context,
@@ -139,11 +217,17 @@ fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
     for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
         let Action::RunAlone { migration, statement } = &step.action else { continue };
         if leaves_its_database(&statement.text) {
+            const ADVICE: &str =
+                "leave --shadow-url out: on a private server a migration may change everything";
             let place = format!("{migration}, line {}", statement.line);
             let message = format!("{place}: this changes the server, which is only borrowed");
-            return Err(Error::new(Kind::Database, message).hint(
-                "leave --shadow-url out: on a private server a migration may change everything",
-            ));
+            let refused = Refused {
+                at: Some((migration.version, statement.line)),
+                code: String::new(),
+                advice: vec![ADVICE.to_string()],
+            };
+            let error = Error::new(Kind::Database, message).hint(ADVICE);
+            return Err(Error { refused: Some(Box::new(refused)), ..error });
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::units::Millis;
 use crate::pg::borrowed;
 use crate::pg::foretell::{Foretold, foretold};
-use crate::pg::imitate::{imitate, load_schema, seclude};
+use crate::pg::imitate::{imitate, load_schema, seclude, settle};
 use crate::pg::server::{self, Server as Facts};
 use crate::pg::session::Session;
 use crate::planner::Migration;
@@ -100,7 +100,17 @@ impl<'a> Shadow<'a> {
         self.findings.extend(found.filter(|found| !self.findings.contains(found)));
         let database = self.database(name)?;
         seclude(&mut database.open_runner()?)?;
+        self.set_search_path(&database)?;
         Ok(database)
+    }
+
+    /// Has names without a schema mean what they mean there, to migrations too.
+    fn set_search_path(&self, database: &Database) -> Result<()> {
+        const SEARCH_PATH: &str = "search_path";
+        match self.snapshot.settings.get(SEARCH_PATH) {
+            Some(path) => server::set_for_database(&mut database.open_runner()?, SEARCH_PATH, path),
+            None => Ok(()),
+        }
     }
 
     /// Makes a database with the snapshot's schema; `applied` makes it where the snapshot has none.
@@ -111,8 +121,9 @@ impl<'a> Shadow<'a> {
                 let mut session = database.open_runner()?;
                 self.findings.extend(load_schema(&mut session, ddl)?);
             }
-            None => self.migrate(&database, applied)?,
+            None => drop(self.migrate(&database, applied)?),
         }
+        settle(&mut database.open_runner()?)?;
         Ok(database)
     }
 
@@ -127,7 +138,9 @@ impl<'a> Shadow<'a> {
             }
             Home::Borrowed(server, _) => server.copy(from, name)?,
         }
-        self.database(name)
+        let database = self.database(name)?;
+        self.set_search_path(&database)?;
+        Ok(database)
     }
 
     fn database(&self, name: &str) -> Result<Database> {

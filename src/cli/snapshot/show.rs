@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::error::Result;
 use crate::model::extended_statistics::ExtendedStatistics;
 use crate::model::snapshot::{ColumnStatistics, RelationSize, Snapshot};
-use crate::model::units::{human_bytes, human_count};
+use crate::model::units::{human_bytes, human_count, plural};
 use crate::report::{Report, Table};
 
 use super::file::{self, DEFAULT};
@@ -34,6 +34,17 @@ fn shown(path: &Path, snapshot: &Snapshot) -> Report {
     if let Some(since) = &snapshot.counters_since {
         facts.push(("counters".to_string(), format!("since {since}, of that server alone")));
     }
+    let settings = snapshot.settings.iter().map(|(name, value)| format!("{name} = {value}"));
+    let settings = settings.collect::<Vec<_>>().join("; ");
+    let schema = match &snapshot.ddl {
+        Some(ddl) => {
+            format!("{} of statements, as pg_dump writes them", human_bytes(ddl.len() as u64))
+        }
+        None => "none; the migrations make it".to_string(),
+    };
+    let history = plural(snapshot.history.applied.len(), "migration", "migrations");
+    let more = [("settings", settings), ("schema", schema), ("history", history)];
+    facts.extend(more.map(|(name, value)| (name.to_string(), value)));
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();

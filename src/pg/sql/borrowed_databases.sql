@@ -3,7 +3,7 @@
 select d.datname::text
 from pg_database d
 join pg_roles o on o.oid = d.datdba
-where d.datname ~ '^pgtune_shadow_[0-9a-f]{16}_[a-z]+$'
+where d.datname ~ '^pgtune_shadow_[0-9a-f]{16}_'
   and (
     (left(d.datname, 30) = o.rolname
       and starts_with(coalesce(shobj_description(o.oid, 'pg_authid'), ''), $1))

@@ -10,7 +10,7 @@ select n.nspname::text, c.relname::text, c.relkind::text, tn.nspname::text, t.re
        pg_get_expr(i.indpred, i.indrelid),
        coalesce(c.reloptions, '{}')::text[],
        pg_get_indexdef(c.oid),
-       rtn.nspname::text, rt.relname::text, rn.nspname::text, r.relname::text
+       rtn.nspname::text, rt.relname::text, rn.nspname::text, r.relname::text, c.oid
 from pg_index i
 join pg_class c on c.oid = i.indexrelid
 join pg_namespace n on n.oid = c.relnamespace
