@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extended_statistics::ExtendedStatistics;
+use super::groups::Groups;
 use super::ident::{Ident, QualifiedName};
 use super::snapshot::{ColumnStatistics, Snapshot};
 
@@ -28,16 +29,29 @@ pub enum Values {
     All,
 }
 
+/// What makes values of one column those of another.
+#[derive(Debug, Default)]
+pub struct Ties {
+    /// Tables that share rows: partitions and their table, and those that inherit.
+    pub trees: Groups<QualifiedName>,
+    /// Columns of indexes that are expressions, with the table and the expression's text.
+    pub expressions: BTreeMap<Column, (QualifiedName, String)>,
+}
+
+impl Ties {
+    /// The same for this column of each table that shares rows with this one.
+    fn of_tree(&self, table: &QualifiedName, column: &Ident) -> Column {
+        (self.trees.name(table).clone(), column.clone())
+    }
+}
+
 /// What may be disclosed.
 pub struct Disclosure<'a> {
-    /// Of which columns.
-    pub values: Values,
-    /// The columns that queries use, with [`Values::Workload`].
-    pub used: &'a BTreeSet<Column>,
-    /// Indexes on expressions, with the table and the text of what they index.
-    pub expressions: &'a BTreeMap<QualifiedName, (QualifiedName, String)>,
-    /// Columns with any of these in their name are never disclosed: other values stand for theirs.
-    pub redact: &'a [&'a str],
+    values: Values,
+    /// The columns that queries use, as [`Ties::of_tree`] names them.
+    used: BTreeSet<Column>,
+    redact: &'a [&'a str],
+    ties: &'a Ties,
 }
 
 /// Parts of names of columns whose values are somebody's secret or person.
@@ -68,25 +82,42 @@ pub enum Treatment {
     Withheld,
 }
 
-impl Disclosure<'_> {
+impl<'a> Disclosure<'a> {
+    /// `used` are the columns that queries use, with [`Values::Workload`]. Columns with any of
+    /// `redact` in their name are never disclosed: other values stand for theirs.
+    pub fn new(
+        values: Values,
+        used: &BTreeSet<Column>,
+        redact: &'a [&'a str],
+        ties: &'a Ties,
+    ) -> Disclosure<'a> {
+        let used = used.iter().map(|(table, column)| ties.of_tree(table, column)).collect();
+        Disclosure { values, used, redact, ties }
+    }
+
     /// What becomes of this column's values.
     pub fn treatment(&self, column: &ColumnStatistics) -> Treatment {
-        match self.expressions.get(&column.relation) {
+        let ColumnStatistics { relation, column, .. } = column;
+        match self.ties.expressions.get(&(relation.clone(), column.clone())) {
             Some((table, text)) => self.of_expression(table, text),
-            None => self.of_column(&column.column),
+            None => self.of_column(relation, column),
         }
     }
 
-    /// A column of a partition is the same as that of the whole table, by its name.
-    fn of_column(&self, column: &Ident) -> Treatment {
-        self.judged(column.as_str(), || self.used.iter().any(|(_, used)| used == column))
+    /// A column of a partition is the same as that of the whole table.
+    fn of_column(&self, table: &QualifiedName, column: &Ident) -> Treatment {
+        let is_used = || self.used.contains(&self.ties.of_tree(table, column));
+        self.judged(column.as_str(), is_used)
     }
 
+    /// An expression is needed where a column in it is.
     fn of_expression(&self, table: &QualifiedName, text: &str) -> Treatment {
-        self.judged(text, || self.used.iter().any(|(used, _)| used == table))
+        let tree = self.ties.trees.name(table);
+        let mut used = self.used.iter().filter(|(used, _)| used == tree);
+        self.judged(text, || used.any(|(_, column)| mentions(text, column)))
     }
 
-    fn judged(&self, text: &str, is_used: impl Fn() -> bool) -> Treatment {
+    fn judged(&self, text: &str, is_used: impl FnOnce() -> bool) -> Treatment {
         let text = text.to_lowercase();
         let is_redacted = self.redact.iter().any(|part| text.contains(&part.to_lowercase()));
         let is_needed = match self.values {
@@ -107,7 +138,7 @@ impl Disclosure<'_> {
         let table = &extended.relation;
         let is_told = |text: &str| self.of_expression(table, text) == Treatment::Disclosed;
         let are_told =
-            extended.columns.iter().all(|one| self.of_column(one) == Treatment::Disclosed)
+            extended.columns.iter().all(|one| self.of_column(table, one) == Treatment::Disclosed)
                 && extended.expressions.iter().all(|one| is_told(&one.text));
         if let (Some(common), false) = (&mut extended.most_common, are_told) {
             common.values = None;
@@ -120,6 +151,16 @@ impl Disclosure<'_> {
             }
         }
     }
+}
+
+/// Whether an expression, as the server writes it, has the column in it.
+fn mentions(expression: &str, column: &Ident) -> bool {
+    let expression = expression.replace("\"\"", "\"");
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    expression.match_indices(column.as_str()).any(|(at, name)| {
+        let (before, after) = (&expression[..at], &expression[at + name.len()..]);
+        !before.ends_with(is_of_name) && !after.starts_with(is_of_name)
+    })
 }
 
 /// Takes out of a snapshot what may not be disclosed. What is left of a column are shares and
@@ -149,6 +190,10 @@ mod tests {
         QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())
     }
 
+    fn column(table: &str, column: &str) -> Column {
+        (name(table), Ident::new(column).unwrap())
+    }
+
     fn snapshot(columns: &[(&str, &str)]) -> Snapshot {
         let column = |(table, column): &(&str, &str)| ColumnStatistics {
             relation: name(table),
@@ -167,33 +212,57 @@ mod tests {
 
     #[test]
     fn only_what_the_workload_needs_and_nobodys_secret_is_disclosed() {
-        let columns =
-            [("users", "id"), ("users", "user_email"), ("users", "note"), ("lower_idx", "lower")];
-        let used = BTreeSet::from([
-            (name("users"), Ident::new("id").unwrap()),
-            (name("users"), Ident::new("user_email").unwrap()),
+        let columns = [
+            ("users", "id"),
+            ("users", "user_email"),
+            ("users", "note"),
+            ("users_old", "id"),
+            ("pages", "id"),
+            ("lower_idx", "lower"),
+            ("lower_idx", "upper"),
+        ];
+        let used = BTreeSet::from([column("users", "id"), column("users", "user_email")]);
+        let of_users = |text: &str| (name("users"), text.to_string());
+        let expressions = BTreeMap::from([
+            (column("lower_idx", "lower"), of_users("lower(user_email)")),
+            (column("lower_idx", "upper"), of_users("upper(note)")),
         ]);
-        let expression = (name("users"), "lower(user_email)".to_string());
-        let expressions = BTreeMap::from([(name("lower_idx"), expression)]);
+        // Both are partitions of the same table.
+        let trees = ["users", "users_old"].map(|partition| (name(partition), name("all_users")));
+        let ties = Ties { trees: Groups::of(trees), expressions };
         let kept = |values, redact: &[&str]| {
             let mut snapshot = snapshot(&columns);
-            let disclosure = Disclosure { values, used: &used, expressions: &expressions, redact };
-            disclose(&mut snapshot, &disclosure);
+            disclose(&mut snapshot, &Disclosure::new(values, &used, redact, &ties));
             let kept = snapshot.columns.into_iter().filter(|column| column.values.is_some());
-            kept.map(|column| column.column.as_str().to_string()).collect::<Vec<_>>()
+            let kept = kept.map(|one| format!("{}.{}", one.relation.name, one.column));
+            kept.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(kept(Values::Workload, &REDACTED), ["id"]);
-        assert_eq!(kept(Values::Workload, &[]), ["id", "user_email", "lower"]);
-        assert_eq!(kept(Values::All, &["MAIL"]), ["id", "note"]);
-        assert_eq!(kept(Values::None, &[]), [""; 0]);
+        assert_eq!(kept(Values::Workload, &REDACTED), "users.id users_old.id");
+        let all = "users.id users.user_email users_old.id lower_idx.lower";
+        assert_eq!(kept(Values::Workload, &[]), all);
+        let all = "users.id users.note users_old.id pages.id lower_idx.upper";
+        assert_eq!(kept(Values::All, &["MAIL"]), all);
+        assert_eq!(kept(Values::None, &[]), "");
+    }
+
+    #[test]
+    fn expressions_mention_whole_names() {
+        for (expression, expected) in [
+            ("lower(state)", true),
+            ("lower(\"state\")", true),
+            ("state || town", true),
+            ("lower(states)", false),
+            ("(the_state + 1)", false),
+        ] {
+            let state = Ident::new("state").unwrap();
+            assert_eq!(mentions(expression, &state), expected, "{expression}");
+        }
+        assert!(mentions("lower(\"my \"\"state\")", &Ident::new("my \"state").unwrap()));
     }
 
     #[test]
     fn combinations_are_disclosed_where_each_of_their_values_is() {
-        let used = BTreeSet::from([
-            (name("users"), Ident::new("city").unwrap()),
-            (name("users"), Ident::new("user_email").unwrap()),
-        ]);
+        let used = BTreeSet::from([column("users", "city"), column("users", "user_email")]);
         let told = |values, columns: &[&str], expression: &str| {
             let statistics = snapshot(&[("users", "expr")]).columns.remove(0);
             let mut snapshot = Snapshot::default();
@@ -215,9 +284,8 @@ mod tests {
                 dependencies: Vec::new(),
                 most_common: Some(common),
             });
-            let (expressions, redact) = (BTreeMap::new(), &["mail"][..]);
-            let disclosure = Disclosure { values, used: &used, expressions: &expressions, redact };
-            disclose(&mut snapshot, &disclosure);
+            let ties = Ties::default();
+            disclose(&mut snapshot, &Disclosure::new(values, &used, &["mail"], &ties));
             let one = snapshot.extended.remove(0);
             let expression = one.expressions[0].statistics.as_ref().unwrap();
             (one.most_common.unwrap().values.is_some(), expression.values.is_some())

@@ -12,6 +12,7 @@ pub mod extended_statistics;
 pub mod finding;
 pub mod foreign;
 pub mod gate;
+pub mod groups;
 pub mod ident;
 pub mod index_size;
 pub mod ledger;

@@ -11,17 +11,18 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
-use crate::model::ident::QualifiedName;
 use crate::model::migration::History;
 use crate::model::snapshot::{
     ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
 };
 
 pub use ends::add_ends;
+pub use ties::ties;
 
 mod ends;
 mod extended;
 mod pages;
+mod ties;
 
 /// Longest wait for somebody's ACCESS EXCLUSIVE lock while sizes are read.
 const LOCK_TIMEOUT: &str = "10s";
@@ -49,18 +50,6 @@ pub fn snapshot(
     let read = read(session, history, needs_values);
     session.roll_back();
     read.map_err(explain)?
-}
-
-/// Indexes on expressions, with their tables and definitions.
-pub fn expressions(
-    session: &mut Session,
-) -> Result<BTreeMap<QualifiedName, (QualifiedName, String)>> {
-    let rows = session.each(include_str!("sql/snapshot_expressions.sql"), &[], |row| {
-        let table = name(row, 2)?;
-        Ok((name(row, 0)?, (table, row.get(4))))
-    });
-    let rows = rows.map_err(|failure| failure.explain("cannot read indexes on expressions"))?;
-    rows.into_iter().collect()
 }
 
 fn read(

@@ -307,6 +307,70 @@ fn a_snapshot_discloses_what_the_workload_needs_and_nothing_redacted() {
 }
 
 #[test]
+fn values_are_those_of_the_tables_that_queries_name() {
+    let Some((project, database)) = Project::new("named") else { return };
+    let sql = "create table orders (id int, state text, town text);
+        create table medical (id int, state text, town text);
+        create index medical_lower on medical (lower(state), town);
+        create index orders_lower on orders (lower(state), upper(town));
+        create table events (state text, at date) partition by range (at);
+        create table events_25 partition of events for values from ('2025-01-01') to ('2026-01-01');
+        create table events_26 partition of events for values from ('2026-01-01') to ('2027-01-01');
+        create table pets (state text);
+        create table dogs () inherits (pets);
+        create table cats () inherits (pets);
+        create materialized view drugs as select 'drug' || i % 5 as state
+          from generate_series(1, 500) i;
+        create materialized view tools as select 'tool' || i % 5 as state
+          from generate_series(1, 500) i;
+        insert into orders select i, 'order' || i % 5, 'oTown' || i % 5
+          from generate_series(1, 500) i;
+        insert into medical select i, 'sIck' || i % 5, 'mTown' || i % 5
+          from generate_series(1, 500) i;
+        insert into events select 'event' || i % 5, date '2025-01-01' + i
+          from generate_series(1, 500) i;
+        insert into pets select 'pet' || i % 5 from generate_series(1, 500) i;
+        insert into dogs select 'dog' || i % 5 from generate_series(1, 500) i;
+        insert into cats select 'cat' || i % 5 from generate_series(1, 500) i;
+        analyze";
+    database.connect().batch_execute(sql).unwrap();
+    // Whose values of `state` are in the file: the table, and the columns of its indexes.
+    let told = |queries: &[&str]| {
+        let query =
+            |(at, sql): (usize, &&str)| format!("[[queries]]\nname = \"q{at}\"\nsql = \"{sql}\"\n");
+        project.profile(queries.iter().enumerate().map(query).collect::<String>());
+        project.run(&with_pg_dump(&["snapshot", "take", "s.json"])).expect(0, &[]);
+        let text = std::fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let with_values = |one: &&Value| one["values"].is_object();
+        let columns = json["columns"].as_array().unwrap().iter().filter(with_values);
+        let name = |one: &Value| {
+            let relation = one["relation"].as_str().unwrap().trim_start_matches("public.");
+            format!("{relation}.{}", one["column"].as_str().unwrap())
+        };
+        let mut names: Vec<String> = columns.map(name).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    let orders = "orders.state orders_lower.lower";
+    assert_eq!(told(&["select id from orders where state = $1"]), orders);
+    let view = "create view few as select * from orders where town > 'b'";
+    database.connect().batch_execute(view).unwrap();
+    let with_towns = "orders.state orders.town orders_lower.lower orders_lower.upper";
+    assert_eq!(told(&["select id from few as medical where state = $1"]), with_towns);
+    let events = "events.state events_25.state events_26.state";
+    assert_eq!(told(&["select * from events where state = $1"]), events);
+    assert_eq!(told(&["select * from events_25 where state = $1"]), events);
+    assert_eq!(told(&["select * from dogs where state = $1"]), "cats.state dogs.state pets.state");
+    assert_eq!(told(&["select * from drugs where state = $1"]), "drugs.state");
+    // Of what is filtered behind a CTE the plan names no table: it is any that the query reads.
+    let cte = "with c as materialized (select * from orders offset 1) select * from c where \
+               state = $1";
+    assert_eq!(told(&[cte]), orders);
+    database.drop();
+}
+
+#[test]
 fn the_ends_of_columns_are_the_real_ones_and_one_that_fails_takes_no_other_along() {
     let Some((project, database)) = Project::new("ends") else { return };
     let sql = "create table t (id int primary key, at date not null, pair text);

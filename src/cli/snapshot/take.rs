@@ -77,11 +77,10 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Values::Workload | Values::All => workload(context, &mut session, &server, &queries)?,
         Values::None => Workload::default(),
     };
-    let expressions = snapshot::expressions(&mut session)?;
+    let ties = snapshot::ties(&mut session)?;
     let redact: Vec<&str> =
         settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
-    let disclosure =
-        Disclosure { values, used: &workload.used, expressions: &expressions, redact: &redact };
+    let disclosure = Disclosure::new(values, &workload.used, &redact, &ties);
     let is_needed = |one: &ColumnStatistics| disclosure.treatment(one) != Treatment::Withheld;
     let mut taken = snapshot::snapshot(&mut session, server.history.clone(), is_needed)?;
     taken.statements = statements;
@@ -142,7 +141,7 @@ struct Workload {
     bindings: Vec<Binding>,
 }
 
-/// What the plans of queries say of columns: those of a partition are those of the whole table.
+/// What the plans of queries say of columns.
 fn workload(
     context: &Context,
     session: &mut Session,
