@@ -34,6 +34,8 @@ pub struct Tree {
     pub included_width: f64,
     /// UNIQUE
     pub is_unique: bool,
+    /// Whether equal keys stand there once, with lists of rows.
+    pub shares_keys: bool,
     /// `fillfactor`, in per cent.
     pub fillfactor: Option<f64>,
 }
@@ -63,8 +65,7 @@ impl Tree {
         const LARGER: f64 = 1.1;
         let shape = Shape {
             access_method: "btree",
-            is_unique: self.is_unique,
-            has_included: self.included_width > 0.0,
+            shares_keys: self.shares_keys,
             fillfactor: self.fillfactor,
             pages_per_range: None,
         };
@@ -108,7 +109,8 @@ mod tests {
 
     fn tree(pages: u64, rows: f64, keys: &[(f64, f64)]) -> Tree {
         let keys = keys.iter().map(|&(width, distinct)| Key { width, distinct }).collect();
-        Tree { pages, rows, keys, included_width: 0.0, is_unique: false, fillfactor: None }
+        let (is_unique, shares_keys) = (false, true);
+        Tree { pages, rows, keys, included_width: 0.0, is_unique, shares_keys, fillfactor: None }
     }
 
     #[test]
@@ -133,5 +135,13 @@ mod tests {
         assert_eq!(Tree { is_unique: true, ..grown.clone() }.height(), 1);
         // As large as that it is when it is built with this fillfactor.
         assert_eq!(Tree { is_unique: true, fillfactor: Some(60.0), ..grown }.height(), 2);
+    }
+
+    #[test]
+    fn a_tree_is_not_larger_than_built_for_each_row_having_its_own_entry() {
+        // Of i % 10 as numeric for i up to 100,000, as built on 15.
+        let built = tree(278, 100_000.0, &[(4.0, 10.0)]);
+        assert_eq!(Tree { shares_keys: false, ..built.clone() }.height(), 2);
+        assert_eq!(built.height(), 1, "integers would have grown to that");
     }
 }

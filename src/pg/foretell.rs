@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::ident::QualifiedName;
-use crate::model::index_size::{Content, Shape, index_pages};
+use crate::model::index_size::{Content, Shape, index_pages, shares_keys, storage_parameter};
 use crate::model::rename::{Named, Names, Renames};
 use crate::model::snapshot::{RelationSize, Snapshot};
 
@@ -21,7 +21,8 @@ struct Index {
     table: QualifiedName,
     access_method: String,
     is_unique: bool,
-    has_included: bool,
+    /// Of a b-tree: `btm_allequalimage`, as a build would set it.
+    all_equal_image: bool,
     /// Its columns as expressions, the keys first.
     columns: Vec<String>,
     keys: usize,
@@ -145,7 +146,7 @@ fn index(row: &Row) -> Result<Index> {
         table: name(row, 3)?,
         access_method: row.get(5),
         is_unique: row.get(6),
-        has_included: row.get(7),
+        all_equal_image: row.get(7),
         columns: row.get(8),
         keys: usize::try_from(row.get::<_, i32>(9)).unwrap_or_default(),
         predicate: row.get(10),
@@ -160,14 +161,10 @@ fn index(row: &Row) -> Result<Index> {
 /// The size of an index on a table whose size is known.
 fn likely_size(before: &mut Session, index: &Index, table: &RelationSize) -> Result<RelationSize> {
     let content = content(before, index, table)?;
-    let option = |name: &str| {
-        let value = index.options.iter().find_map(|option| option.strip_prefix(name))?;
-        value.strip_prefix('=')?.parse().ok()
-    };
+    let option = |name: &str| storage_parameter(&index.options, name)?.parse().ok();
     let shape = Shape {
         access_method: &index.access_method,
-        is_unique: index.is_unique,
-        has_included: index.has_included,
+        shares_keys: shares_keys(index.all_equal_image, index.is_unique, &index.options),
         fillfactor: option("fillfactor"),
         pages_per_range: option("pages_per_range"),
     };

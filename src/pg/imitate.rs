@@ -22,6 +22,7 @@ use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
+use crate::model::index_size::{shares_keys, storage_parameter};
 use crate::model::snapshot::{ColumnSample, ColumnStatistics, RelationSize, Snapshot};
 use crate::model::tree::{Key, Tree};
 use crate::runbook::seclusion;
@@ -113,8 +114,9 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding
         )
         .hint("only servers with pages of 8 kB can be imitated"));
     }
-    let relations = with_heights(session, snapshot)?;
-    extend_files(session, &relations)?;
+    let files = renewed_files(session, &snapshot.relations)?;
+    let relations = with_heights(session, snapshot, &files)?;
+    extend_files(session, &files, &relations)?;
     write_sizes(session, &relations).map_err(explain)?;
     let mut findings = write_statistics(session, &snapshot.columns).map_err(explain)?;
     findings.extend(extended::write_extended(session, &snapshot.extended).map_err(explain)?);
@@ -123,14 +125,20 @@ pub fn imitate(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Finding
 
 /// The snapshot's relations, with the heights of all trees: as read, else as their pages and keys
 /// make likely.
-fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<RelationSize>> {
+fn with_heights(
+    session: &mut Session,
+    snapshot: &Snapshot,
+    files: &[File],
+) -> Result<Vec<RelationSize>> {
     let known = Known::of(snapshot);
+    let files: BTreeMap<&QualifiedName, &File> =
+        files.iter().map(|file| (&file.name, file)).collect();
     let sizes: BTreeMap<&QualifiedName, &RelationSize> =
         snapshot.relations.iter().map(|one| (&one.name, one)).collect();
     let heights = session.each(include_str!("sql/imitate_trees.sql"), &[], |row| {
         let (name, table) = (name(row, 0)?, name(row, 2)?);
-        let Some(size) = sizes.get(&name) else { return Ok(None) };
-        let height = tree(row, (&name, &table), size, &known).height();
+        let Some((size, file)) = sizes.get(&name).zip(files.get(&name)) else { return Ok(None) };
+        let height = tree(row, (file, &table), size, &known).height();
         Ok(Some((name, height)))
     });
     let heights = heights.map_err(|failure| failure.explain("cannot read the shadow's indexes"))?;
@@ -146,7 +154,7 @@ fn with_heights(session: &mut Session, snapshot: &Snapshot) -> Result<Vec<Relati
 /// A b-tree of the shadow's with what the snapshot knows of it.
 fn tree(
     row: &Row,
-    (index, table): (&QualifiedName, &QualifiedName),
+    (file, table): (&File, &QualifiedName),
     size: &RelationSize,
     known: &Known<'_>,
 ) -> Tree {
@@ -156,18 +164,20 @@ fn tree(
     let each = columns.iter().zip(lengths).zip(are_expressions);
     let mut keys: Vec<Key> = each
         .map(|((column, length), is_expression)| {
-            known.key(if is_expression { index } else { table }, column, length, table)
+            known.key(if is_expression { &file.name } else { table }, column, length, table)
         })
         .collect();
     let included =
         keys.split_off(usize::try_from(row.get::<_, i64>(7)).unwrap_or_default().min(keys.len()));
-    let fillfactor = size.options.iter().find_map(|option| option.strip_prefix("fillfactor="));
+    let is_unique = row.get(8);
+    let fillfactor = storage_parameter(&size.options, "fillfactor");
     Tree {
         pages: size.file_pages,
         rows: size.tuples,
         keys,
         included_width: included.iter().map(|column| column.width).sum(),
-        is_unique: row.get(8),
+        is_unique,
+        shares_keys: shares_keys(file.all_equal_image, is_unique, &size.options),
         fillfactor: fillfactor.and_then(|percent| percent.parse().ok()),
     }
 }
@@ -212,9 +222,9 @@ struct File {
     all_equal_image: bool,
 }
 
-/// Rebuilds all indexes, so that no page of theirs is in memory, and gives files their length.
-fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()> {
-    let explain = |failure: Failure| failure.explain("cannot extend the shadow's files");
+/// All files, after all indexes were rebuilt, so that no page of theirs is in memory.
+fn renewed_files(session: &mut Session, relations: &[RelationSize]) -> Result<Vec<File>> {
+    let explain = |failure: Failure| failure.explain("cannot renew the shadow's files");
     let there = session.query("select nspname::text from pg_namespace", &[]).map_err(explain)?;
     let there: BTreeSet<&str> = there.iter().map(|row| row.get(0)).collect();
     let schemas: BTreeSet<&Ident> = relations.iter().map(|one| &one.name.schema).collect();
@@ -234,10 +244,15 @@ fn extend_files(session: &mut Session, relations: &[RelationSize]) -> Result<()>
             all_equal_image,
         })
     });
-    let files: Vec<File> = files.map_err(explain)?.into_iter().collect::<Result<_>>()?;
+    files.map_err(explain)?.into_iter().collect()
+}
+
+/// Gives files their length.
+fn extend_files(session: &mut Session, files: &[File], relations: &[RelationSize]) -> Result<()> {
+    let explain = |failure: Failure| failure.explain("cannot extend the shadow's files");
     let known: BTreeMap<&QualifiedName, &RelationSize> =
         relations.iter().map(|one| (&one.name, one)).collect();
-    let lines = script(&files, &known);
+    let lines = script(files, &known);
     let lines: Vec<String> = lines.iter().map(|line| literal(line)).collect();
     if lines.is_empty() {
         return Ok(());

@@ -197,9 +197,14 @@ fn table(project: &Project, title: &str) -> Vec<Value> {
 
 /// "3.0 MB" in MB.
 fn megabytes(shown: &Value) -> f64 {
+    kilobytes(shown) / 1024.0
+}
+
+/// "3.0 MB" in kB.
+fn kilobytes(shown: &Value) -> f64 {
     let (number, unit) = shown.as_str().unwrap().split_once(' ').unwrap();
     let number: f64 = number.parse().unwrap();
-    if unit == "MB" { number } else { number / 1024.0 }
+    if unit == "MB" { number * 1024.0 } else { number }
 }
 
 #[test]
@@ -257,6 +262,41 @@ fn new_indexes_are_counted_into_the_budget_as_large_as_they_will_be() {
     assert!(rows.len() == 4 && rows.iter().all(is_placed), "each on its tables alone: {rows:?}");
     project.profile(budget("3.0"));
     assert_eq!(check(&project).1, ["V1__indexes:3 redundant-index"]);
+}
+
+/// Each on `twins`, whose columns have a hundred values.
+const TWINS: [(&str, &str); 6] = [
+    ("twins_amount", "on twins (amount)"),
+    ("twins_both", "on twins (kind, amount)"),
+    ("twins_kind", "on twins (kind)"),
+    ("twins_kind_apart", "on twins (kind) with (deduplicate_items = off)"),
+    ("twins_kind_id", "on twins (kind) include (id)"),
+    ("twins_share", "on twins (share)"),
+];
+
+#[test]
+fn equal_keys_of_new_indexes_are_shared_where_a_build_shares_them() {
+    let schema = "
+        create table twins (id int, kind text, amount numeric, share float8);
+        insert into twins select n, 'kind ' || n % 100, n % 100, n % 100
+        from generate_series(1, 60000) as n;
+        create index twins_before on twins (kind);
+        analyze";
+    let profile = "[[queries]]\nname = \"q\"\nsql = \"select 1\"\n";
+    let Some((project, database)) = project_with("check_twins", schema, profile) else { return };
+    let made = TWINS.map(|(name, on)| format!("create index {name} {on};\n")).concat();
+    let made = made + "alter index twins_before rename to twins_renamed;\n";
+    project.migration("V1__twins", &made);
+    let rows = table(&project, "new indexes");
+    let mut client = database.connect();
+    client.batch_execute(&made).unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["index"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), TWINS.len() + 1, "{names:?}");
+    for (name, row) in names.iter().zip(&rows) {
+        let real = client.query_one(&format!("select pg_relation_size('{name}')"), &[]).unwrap();
+        let (shown, real) = (kilobytes(&row["size"]), real.get::<_, i64>(0) as f64 / 1024.0);
+        assert!((shown / real - 1.0).abs() < 0.1, "{name}: {shown} kB, not {real}");
+    }
 }
 
 const PLANTED: &str = "\

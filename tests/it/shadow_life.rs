@@ -1,5 +1,5 @@
-//! What production has besides tables and rows, and what migrations do to it: a shadow does without
-//! the rows, tells what it cannot try, and loses nothing of the rest.
+//! What production has besides tables and rows, and what migrations do to it: a shadow does
+//! without the rows, tells what it cannot try, and loses nothing of the rest.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::snapshot::with_pg_dump;
 use crate::support::Database;
 use crate::user_project::{Project, Said, skipped};
 
-/// A project on a database with this schema, analyzed, and a snapshot of it; `None` without a server
-/// or a `pg_dump` that can.
+/// A project on a database with this schema, analyzed, and a snapshot of it; `None` without a
+/// server or a `pg_dump` that can.
 fn project(test: &str, schema: &str, query: &str) -> Option<(Project, Database)> {
     let (project, database) = Project::new(test)?;
     let mut client = database.connect();
@@ -66,7 +66,8 @@ fn a_tuned_server_and_its_search_path_are_imitated() {
         do $$ begin execute format('alter database %I set search_path = shop, public',
           current_database()); end $$;
         do $$ begin
-          execute format('alter database %I set effective_cache_size = ''8GB''', current_database());
+          execute format('alter database %I set effective_cache_size = ''8GB''',
+            current_database());
           execute format('alter database %I set min_parallel_table_scan_size = ''16kB''',
             current_database());
           execute format('alter database %I set random_page_cost = 1.1', current_database());
