@@ -5,6 +5,7 @@ pub mod progress;
 use std::io::{IsTerminal, Write};
 
 use crate::error::{Error, Kind, Result};
+use crate::report::text::without_commands;
 use crate::report::tone::{Tone, paint};
 use crate::report::{Report, json, markdown, text};
 
@@ -80,7 +81,8 @@ impl Ui {
 
     /// Says what somebody should know, on stderr.
     pub fn warn(&self, text: &str) {
-        to_stderr(&format!("{} {text}\n", paint(Tone::Warning, "warning:")));
+        let text = format!("{} {text}\n", paint(Tone::Warning, "warning:"));
+        to_stderr(&without_commands(&text));
     }
 
     /// Tells a CI system of findings, in its own words, on stderr: an answer in JSON stays one.
@@ -90,13 +92,14 @@ impl Ui {
 
     /// Prints an error, its causes and its hints to stderr.
     pub fn error(&self, error: &Error) {
-        to_stderr(&format!("{} {error}\n", paint(Tone::Bad, "error:")));
+        let mut text = format!("{} {error}\n", paint(Tone::Bad, "error:"));
         for cause in error.causes() {
-            to_stderr(&format!("  {} {cause}\n", paint(Tone::Faint, "caused by:")));
+            text += &format!("  {} {cause}\n", paint(Tone::Faint, "caused by:"));
         }
         for hint in &error.hints {
-            to_stderr(&format!("  {} {hint}\n", paint(Tone::Strong, "hint:")));
+            text += &format!("  {} {hint}\n", paint(Tone::Strong, "hint:"));
         }
+        to_stderr(&without_commands(&text));
     }
 
     /// How many columns stdout has, where it is a terminal.

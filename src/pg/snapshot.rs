@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use chrono::{SecondsFormat, Utc};
 use postgres::Row;
+use postgres::types::Type;
 
 use super::catalog::{ident, name, optional_name};
 use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::model::disclosure::Column;
 use crate::model::finding::{Finding, Severity};
+use crate::model::ident::Ident;
 use crate::model::migration::History;
 use crate::model::snapshot::{
     ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
@@ -93,6 +96,18 @@ fn read(
         })
     };
     Ok(together())
+}
+
+/// The columns of tables of which both names are among these.
+pub fn columns_named<'a>(
+    session: &mut Session,
+    names: impl Iterator<Item = &'a Ident>,
+) -> Result<Vec<Column>> {
+    let names: Vec<&str> = names.map(Ident::as_str).collect();
+    let sql = include_str!("sql/snapshot_named.sql");
+    let rows = session.query(sql, &[(&names, Type::TEXT_ARRAY)]);
+    let rows = rows.map_err(|failure| failure.explain("cannot read the names of columns"))?;
+    rows.iter().map(|row| Ok((name(row, 0)?, ident(row.get(2))?))).collect()
 }
 
 fn server(row: &Row) -> (ServerFacts, BTreeMap<String, String>) {

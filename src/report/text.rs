@@ -15,7 +15,19 @@ pub fn render(report: &Report, width: Option<u16>) -> String {
     let sections = report.sections.iter().map(|section| self::section(section, width));
     let parts = title.into_iter().chain(sections).filter(|part| !part.is_empty());
     let parts = parts.map(|part| if part.ends_with('\n') { part } else { part + "\n" });
-    parts.collect::<Vec<_>>().join("\n")
+    without_commands(&parts.collect::<Vec<_>>().join("\n"))
+}
+
+/// Names may begin like a command to GitHub's runner, `::error`: those of ours go elsewhere.
+pub fn without_commands(text: &str) -> String {
+    if !text.contains("::") {
+        return text.to_string();
+    }
+    let defused = |line: &str| match line.trim_start().starts_with("::") {
+        true => line.replacen("::", ": :", 1),
+        false => line.to_string(),
+    };
+    text.split('\n').map(defused).collect::<Vec<_>>().join("\n")
 }
 
 fn section(section: &Section, width: Option<u16>) -> String {
@@ -159,6 +171,16 @@ mod tests {
 
     fn plain(report: &Report, width: Option<u16>) -> String {
         anstream::adapter::strip_str(&render(report, width)).to_string()
+    }
+
+    #[test]
+    fn no_name_is_a_command_to_github() {
+        let text = without_commands("a::b\n::error file=x::y\n  ::stop-commands::z\n");
+        assert_eq!(text, "a::b\n: :error file=x::y\n  : :stop-commands::z\n");
+        let mut table = Table::new("", &["query"]);
+        table.rows = vec![vec!["x\n::error::pwned".to_string()]];
+        let text = plain(&Report::new("").table(table), None);
+        assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! The lexer is squawk's: quotes, dollar quotes, nested comments and Unicode escapes are its job.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
@@ -44,6 +45,13 @@ pub struct Token {
     pub kind: Kind,
     /// Its bytes in the text.
     pub range: Range<usize>,
+}
+
+/// All that may be a name in a text.
+pub fn names(text: &str) -> BTreeSet<Ident> {
+    let is_name = |token: &Token| matches!(token.kind, Kind::Word | Kind::QuotedName);
+    let found = tokens(text).filter(is_name);
+    found.filter_map(|token| Some(Ident::from_sql(text.get(token.range)?))).collect()
 }
 
 /// All tokens of `text` but white space, in order.

@@ -1,7 +1,8 @@
 //! Files of snapshots: what is none, and what a file stays when it is written again.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::process::Command;
 
 use crate::snapshot::with_pg_dump;
 use crate::support::Database;
@@ -57,6 +58,38 @@ fn what_is_no_snapshot_is_told() {
     scaled("1e6").expect(2, &["--scale 1000000 is too much", "32 TB"]);
     scaled("1").expect(0, &[]);
     scaled("0.000001").expect(0, &[]);
+}
+
+#[test]
+fn a_device_is_written_to_and_stays_one() {
+    let Some((project, _database)) = table("to_a_device") else { return };
+    let pipe = project.folder.path().join("pipe.json");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    project.run(&["snapshot", "take", "pipe.json"]).expect(0, &[]);
+    assert!(reader.join().unwrap().contains("schema_version"));
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn queries_that_change_rows_are_not_planned_and_their_columns_count() {
+    let Some((project, database)) = table("writers") else { return };
+    project.profile("[[queries]]\nname = \"w\"\nsql = \"delete from t where kind = 'x'\"\n");
+    let mut other = database.connect();
+    let mut lock = other.transaction().unwrap();
+    lock.batch_execute("lock table t in share mode").unwrap();
+    let mut command = project.command(&["snapshot", "take", "s.json"]);
+    // It would wait for its turn.
+    command.env("PGOPTIONS", "-c lock_timeout=1ms");
+    let said = said(command);
+    said.expect(0, &[]);
+    assert!(!said.stderr.contains("none of its columns"), "{said}");
+    lock.rollback().unwrap();
+    let text = fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+    assert!(text.contains("most_common_vals"), "{text}");
 }
 
 #[test]

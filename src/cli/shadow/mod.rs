@@ -52,7 +52,10 @@ impl<'a> Shadow<'a> {
         stopped: &'a AtomicBool,
     ) -> Result<Shadow<'a>> {
         let (home, major) = home::open(context, args, snapshot.major(), stopped)?;
-        let mut findings = Vec::new();
+        // What the shadow lacks for it is to be known where it is used.
+        let is_schema = |one: &&Finding| one.check == "schema-unread";
+        let mut findings: Vec<Finding> =
+            snapshot.unread.iter().filter(is_schema).cloned().collect();
         if major != snapshot.major() {
             let there = snapshot.major();
             let message = format!("planned by PostgreSQL {major}, not {there}");

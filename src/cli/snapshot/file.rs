@@ -22,17 +22,15 @@ const BYTES_MAX: u64 = 2 << 30;
 /// others: behind its link, with its rights.
 pub fn write(path: &Path, snapshot: &Snapshot) -> Result<u64> {
     let wrong = |error| Error::system(format!("write {}", path.display()), error);
+    let is_compressed = is_compressed(path);
+    // A pipe or a device is written to, not replaced.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let mut device = File::options().write(true).open(path).map_err(wrong)?;
+        return put(&mut device, snapshot, is_compressed).map_err(wrong);
+    }
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let mut whole = beside(&target).map_err(wrong)?;
-    let file = whole.as_file_mut();
-    if is_compressed(path) {
-        let mut compressed = zstd::Encoder::new(file, LEVEL).map_err(wrong)?;
-        put(&mut compressed, snapshot).map_err(wrong)?;
-        compressed.finish().map_err(wrong)?;
-    } else {
-        put(file, snapshot).map_err(wrong)?;
-    }
-    let bytes = whole.as_file().metadata().map_err(wrong)?.len();
+    let bytes = put(whole.as_file_mut(), snapshot, is_compressed).map_err(wrong)?;
     whole.persist(target).map_err(|error| wrong(error.error))?;
     Ok(bytes)
 }
@@ -53,11 +51,44 @@ fn beside(target: &Path) -> io::Result<NamedTempFile> {
     Ok(made)
 }
 
-fn put(out: impl Write, snapshot: &Snapshot) -> io::Result<()> {
+/// Writes a snapshot; returns the bytes that it takes.
+fn put(out: impl Write, snapshot: &Snapshot, is_compressed: bool) -> io::Result<u64> {
+    let mut counted = Counted { out, bytes: 0 };
+    match is_compressed {
+        true => {
+            let mut compressed = zstd::Encoder::new(&mut counted, LEVEL)?;
+            put_text(&mut compressed, snapshot)?;
+            compressed.finish()?;
+        }
+        false => put_text(&mut counted, snapshot)?,
+    }
+    counted.flush()?;
+    Ok(counted.bytes)
+}
+
+fn put_text(out: impl Write, snapshot: &Snapshot) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     serde_json::to_writer_pretty(&mut out, snapshot)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Counts what is written.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Reads a snapshot.

@@ -24,8 +24,9 @@ use crate::query_plan::parameters::{Comparison, Use, columns, uses};
 use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
-use crate::sql::query::look;
+use crate::sql::query::{Does, look};
 use crate::sql::secrets::without_secrets;
+use crate::sql::tokens::names;
 
 use super::file::{self, DEFAULT};
 use super::statements;
@@ -154,9 +155,14 @@ fn workload(
         settings: explain::without_pruning(),
         ..Asking::default()
     };
-    let mut workload = Workload::default();
+    let (mut workload, mut named) = (Workload::default(), Vec::new());
     for query in queries {
         let Ok(looked) = look(&query.sql) else { continue };
+        // Planning it would take ROW EXCLUSIVE: what it names counts.
+        if looked.does != Does::Reads {
+            named.push(names(looked.text));
+            continue;
+        }
         let plan = explain::set_up(session, query, &asking)
             .and_then(|()| explain::generic(session, looked.text, server.version_num));
         match plan {
@@ -174,6 +180,10 @@ fn workload(
         }
     }
     explain::end(session)?;
+    let columns = snapshot::columns_named(session, named.iter().flatten())?;
+    workload.used.extend(columns.into_iter().filter(|(table, column)| {
+        named.iter().any(|names| names.contains(&table.name) && names.contains(column))
+    }));
     Ok(workload)
 }
 

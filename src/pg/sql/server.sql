@@ -10,7 +10,11 @@ select
   (select a.atttypid = 'int8'::regtype
      from pg_attribute a
     where a.attrelid = history.oid and a.attname = 'version'),
-  to_regclass('pgtune_state.migration_progress') is not null,
+  -- Not to_regclass: the role may be one that may not look into the schema.
+  exists (
+    select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'pgtune_state' and c.relname = 'migration_progress'
+  ),
   current_database()::text
 from (select to_regclass($1) as oid) as found
 left join lateral (
