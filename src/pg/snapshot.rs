@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::model::disclosure::Column;
 use crate::model::finding::{Finding, Severity};
-use crate::model::ident::Ident;
+use crate::model::ident::{Ident, QualifiedName};
 use crate::model::migration::History;
 use crate::model::snapshot::{
     ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
@@ -96,6 +96,13 @@ fn read(
         })
     };
     Ok(together())
+}
+
+/// The tables that the role may not lock, not even in ACCESS SHARE.
+pub fn closed(session: &mut Session) -> Result<Vec<QualifiedName>> {
+    let rows = session.query(include_str!("sql/snapshot_closed.sql"), &[]);
+    let rows = rows.map_err(|failure| failure.explain("cannot read the rights on tables"))?;
+    rows.iter().map(|row| name(row, 0)).collect()
 }
 
 /// The columns of tables of which both names are among these.

@@ -6,10 +6,12 @@ use std::process::{Command, Stdio};
 use super::binaries;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Kind, Result};
+use crate::model::ident::{Ident, QualifiedName};
 use crate::pg::connect::target::{Endpoint, Host, Target};
 
 /// What is of no use without rows, or on another server.
-const ARGUMENTS: [&str; 7] = [
+const ARGUMENTS: [&str; 8] = [
+    "--exclude-schema=pgtune_state",
     "--schema-only",
     "--no-password",
     "--no-tablespaces",
@@ -48,14 +50,25 @@ fn version(program: &Path) -> Option<u32> {
     text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Runs `pg_dump`. It takes ACCESS SHARE on every table, and so needs a right on each.
+/// Runs `pg_dump`. It takes ACCESS SHARE on every table, and so needs a right on each; `closed` are
+/// those that it is to leave out.
 ///
 /// Errors with what it said; the password travels in its environment only.
-pub fn schema(program: &Path, target: &Target, role: &str) -> Result<String> {
+pub fn schema(
+    program: &Path,
+    target: &Target,
+    role: &str,
+    closed: &[QualifiedName],
+) -> Result<String> {
     let mut command = Command::new(program);
     command.args(ARGUMENTS).env("PGAPPNAME", "pgtune").stdin(Stdio::null());
     if !role.is_empty() {
         command.arg("--role").arg(role);
+    }
+    let quoted = |name: &Ident| format!("\"{}\"", name.as_str().replace('"', "\"\""));
+    for table in closed {
+        let pattern = format!("{}.{}", quoted(&table.schema), quoted(&table.name));
+        command.arg("--exclude-table").arg(pattern);
     }
     connect(&mut command, target);
     let output = command

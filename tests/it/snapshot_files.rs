@@ -93,6 +93,32 @@ fn queries_that_change_rows_are_not_planned_and_their_columns_count() {
 }
 
 #[test]
+fn tables_that_the_role_may_not_read_are_left_out_and_told() {
+    let Some((project, database)) = table("closed") else { return };
+    let role = format!("closed_{}", std::process::id());
+    let sql = format!(
+        "create role {role}; create table hidden (id int); create schema \"Deep\";
+         create table \"Deep\".\"odd\"\"one\" (id int);
+         grant select on t, refinery_schema_history to {role}"
+    );
+    database.connect().batch_execute(&sql).unwrap();
+    project.profile(format!("[database]\nrole = \"{role}\"\n"));
+    let said = project.run(&with_pg_dump(&["snapshot", "take", "s.json"]));
+    let cleared = format!("drop owned by {role}; drop role {role}");
+    database.connect().batch_execute(&cleared).unwrap();
+    said.expect(0, &[]);
+    if said.stdout.contains("no pg_dump") {
+        return;
+    }
+    assert!(said.stdout.contains("Deep\".\"odd\"\"one\", public.hidden"), "{said}");
+    let text = fs::read_to_string(project.folder.path().join("s.json")).unwrap();
+    assert!(text.contains("CREATE TABLE public.t ") && !text.contains("TABLE public.hidden"));
+    project.profile("");
+    let said = project.run(&["check", "--snapshot", "s.json"]);
+    assert!(said.stdout.contains("the schema is without 2 tables"), "{said}");
+}
+
+#[test]
 fn the_schema_is_that_of_the_database_whatever_libpq_would_make_of_the_environment() {
     let Some((project, database)) = table("of_url") else { return };
     let Some(other) = Database::create("of_service") else { return };

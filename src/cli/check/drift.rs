@@ -33,8 +33,9 @@ pub fn look(
     if snapshot.history.applied.len() != applied.len() {
         return Ok(vec![unknown("files of applied migrations are missing")]);
     }
-    if shadow.findings.iter().any(|finding| finding.check == "shadow-schema") {
-        return Ok(vec![unknown("not all of the snapshot's schema could be made on the shadow")]);
+    let is_lack = |one: &Finding| ["shadow-schema", "schema-unread"].contains(&one.check.as_str());
+    if shadow.findings.iter().any(is_lack) {
+        return Ok(vec![unknown("the shadow has not all of production's schema")]);
     }
     let replayed = match replay(shadow, applied) {
         Ok(replayed) => replayed,

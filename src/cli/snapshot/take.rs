@@ -11,6 +11,7 @@ use crate::cli::database::Database;
 use crate::error::Result;
 use crate::model::disclosure::{Column, Disclosure, Treatment, Values, disclose};
 use crate::model::finding::{Finding, Severity};
+use crate::model::ident::QualifiedName;
 use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::model::substitution::{Substitute, sql_digest};
 use crate::model::units::{Millis, human_bytes, human_duration, plural};
@@ -89,7 +90,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     snapshot::add_ends(&mut session, &mut taken)?;
     substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
     disclose(&mut taken, &disclosure);
-    add_schema(context, &database, &mut taken, &args)?;
+    let closed = snapshot::closed(&mut session)?;
+    add_schema(context, &database, &mut taken, &closed, &args)?;
     let bytes = file::write(&args.file, &taken)?;
     let (relations, columns) = (taken.relations.len(), taken.columns.len());
     let title = format!(
@@ -108,29 +110,44 @@ fn add_schema(
     context: &Context,
     database: &Database,
     snapshot: &mut Snapshot,
+    closed: &[QualifiedName],
     args: &Args,
 ) -> Result<()> {
     let surroundings = Surroundings::of_process()?;
-    let major = snapshot.major();
+    let (major, role) = (snapshot.major(), &context.profile().database.role);
     let why = match dump::find(args.pg_dump.as_deref(), &surroundings, major)? {
-        Some(program) => {
-            match dump::schema(&program, database.target(), &context.profile().database.role) {
-                Ok(ddl) => match without_secrets(&ddl) {
-                    Ok(ddl) => {
-                        snapshot.ddl = Some(ddl);
-                        return Ok(());
-                    }
-                    Err(error) => format!("what pg_dump wrote cannot be read: {}", error.message),
-                },
-                Err(error) => format!("{error}: {}", error.hints.join("; ")),
-            }
-        }
+        Some(program) => match dump::schema(&program, database.target(), role, closed) {
+            Ok(ddl) => match without_secrets(&ddl) {
+                Ok(ddl) => {
+                    snapshot.ddl = Some(ddl);
+                    snapshot.unread.extend(left_out(closed));
+                    return Ok(());
+                }
+                Err(error) => format!("what pg_dump wrote cannot be read: {}", error.message),
+            },
+            Err(error) => format!("{error}: {}", error.hints.join("; ")),
+        },
         None => format!("there is no pg_dump of version {major} or later"),
     };
     let finding = Finding::new("schema-unread", Severity::Warning, &snapshot.server.database, why)
         .help("the migrations make the schema instead; --pg-dump names another program");
     snapshot.unread.push(finding);
     Ok(())
+}
+
+/// The finding that a schema is without some tables.
+fn left_out(closed: &[QualifiedName]) -> Option<Finding> {
+    const TOLD_MAX: usize = 5;
+    let (first, count) = (closed.first()?, closed.len());
+    let told: Vec<String> = closed.iter().take(TOLD_MAX).map(ToString::to_string).collect();
+    let more = if count > TOLD_MAX { ", …" } else { "" };
+    let message = format!(
+        "the schema is without {}, which the role may not read: {}{more}",
+        plural(count, "table", "tables"),
+        told.join(", ")
+    );
+    let finding = Finding::new("schema-unread", Severity::Warning, first.to_string(), message);
+    Some(finding.help("grant the role SELECT on them, or pg_read_all_data"))
 }
 
 /// What queries tell of columns.
