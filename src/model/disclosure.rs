@@ -36,6 +36,11 @@ pub struct Ties {
     pub trees: Groups<QualifiedName>,
     /// Columns of indexes that are expressions, with the table and the expression's text.
     pub expressions: BTreeMap<Column, (QualifiedName, String)>,
+    /// Columns that foreign keys connect, in pairs.
+    pub keys: Vec<(Column, Column)>,
+    /// What names the content of columns besides their own names: the expression of a generated
+    /// column, the parts of a composite one.
+    pub origins: BTreeMap<Column, String>,
 }
 
 impl Ties {
@@ -52,6 +57,10 @@ pub struct Disclosure<'a> {
     used: BTreeSet<Column>,
     redact: &'a [&'a str],
     ties: &'a Ties,
+    /// Columns whose names say nothing, and that are redacted all the same, as [`Ties::of_tree`]
+    /// names them: for what is in them, and those that foreign keys connect with one, which would
+    /// not meet it any more.
+    redacted: BTreeSet<Column>,
 }
 
 /// Parts of names of columns whose values are somebody's secret or person.
@@ -92,7 +101,32 @@ impl<'a> Disclosure<'a> {
         ties: &'a Ties,
     ) -> Disclosure<'a> {
         let used = used.iter().map(|(table, column)| ties.of_tree(table, column)).collect();
-        Disclosure { values, used, redact, ties }
+        let redacted = BTreeSet::new();
+        let mut disclosure = Disclosure { values, used, redact, ties, redacted };
+        disclosure.redacted = disclosure.redacted_columns();
+        disclosure
+    }
+
+    fn redacted_columns(&self) -> BTreeSet<Column> {
+        let of_tree = |(table, column): &Column| self.ties.of_tree(table, column);
+        let origins = self.ties.origins.iter().filter(|(_, origin)| self.names(origin));
+        let mut redacted: BTreeSet<Column> = origins.map(|(column, _)| of_tree(column)).collect();
+        let pairs = || self.ties.keys.iter().map(|(one, other)| (of_tree(one), of_tree(other)));
+        let groups = Groups::of(pairs());
+        let columns: BTreeSet<Column> = pairs().flat_map(|(one, other)| [one, other]).collect();
+        let is_redacted = |one: &&Column| self.names(one.1.as_str()) || redacted.contains(one);
+        let named: BTreeSet<&Column> =
+            columns.iter().filter(is_redacted).map(|one| groups.name(one)).collect();
+        let connected = columns.iter().filter(|one| named.contains(groups.name(one)));
+        let connected: Vec<Column> = connected.cloned().collect();
+        redacted.extend(connected);
+        redacted
+    }
+
+    /// Whether a part of a name that is to be redacted is in a text.
+    fn names(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.redact.iter().any(|part| text.contains(&part.to_lowercase()))
     }
 
     /// What becomes of this column's values.
@@ -106,20 +140,21 @@ impl<'a> Disclosure<'a> {
 
     /// A column of a partition is the same as that of the whole table.
     fn of_column(&self, table: &QualifiedName, column: &Ident) -> Treatment {
-        let is_used = || self.used.contains(&self.ties.of_tree(table, column));
-        self.judged(column.as_str(), is_used)
+        let of_tree = self.ties.of_tree(table, column);
+        let is_redacted = self.names(column.as_str()) || self.redacted.contains(&of_tree);
+        self.judged(is_redacted, || self.used.contains(&of_tree))
     }
 
     /// An expression is needed where a column in it is.
     fn of_expression(&self, table: &QualifiedName, text: &str) -> Treatment {
         let tree = self.ties.trees.name(table);
         let mut used = self.used.iter().filter(|(used, _)| used == tree);
-        self.judged(text, || used.any(|(_, column)| mentions(text, column)))
+        let mut redacted = self.redacted.iter().filter(|(table, _)| table == tree);
+        let is_redacted = self.names(text) || redacted.any(|(_, column)| mentions(text, column));
+        self.judged(is_redacted, || used.any(|(_, column)| mentions(text, column)))
     }
 
-    fn judged(&self, text: &str, is_used: impl FnOnce() -> bool) -> Treatment {
-        let text = text.to_lowercase();
-        let is_redacted = self.redact.iter().any(|part| text.contains(&part.to_lowercase()));
+    fn judged(&self, is_redacted: bool, is_used: impl FnOnce() -> bool) -> Treatment {
         let is_needed = match self.values {
             Values::None => false,
             Values::All => true,
@@ -130,6 +165,14 @@ impl<'a> Disclosure<'a> {
             (true, true) => Treatment::Substituted,
             (false, _) => Treatment::Withheld,
         }
+    }
+
+    /// Whether a value is a document with a key that is to be redacted.
+    fn tells_of_documents(&self, column: &ColumnStatistics) -> bool {
+        let is_document = |text: &&String| text.starts_with(['{', '[']) && text.contains("\":");
+        let values = column.values.as_ref();
+        let texts = values.map(|one| one.most_common_vals.iter().chain(&one.histogram_bounds));
+        texts.into_iter().flatten().filter(is_document).any(|text| self.names(text))
     }
 
     /// Takes out what may not be disclosed: combinations of values where one of them may not. There
@@ -169,7 +212,7 @@ fn mentions(expression: &str, column: &Ident) -> bool {
 pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
     for column in &mut snapshot.columns {
         let stays = match disclosure.treatment(column) {
-            Treatment::Disclosed => true,
+            Treatment::Disclosed => !disclosure.tells_of_documents(column),
             Treatment::Substituted => column.is_substituted,
             Treatment::Withheld => false,
         };
@@ -229,7 +272,7 @@ mod tests {
         ]);
         // Both are partitions of the same table.
         let trees = ["users", "users_old"].map(|partition| (name(partition), name("all_users")));
-        let ties = Ties { trees: Groups::of(trees), expressions };
+        let ties = Ties { trees: Groups::of(trees), expressions, ..Ties::default() };
         let kept = |values, redact: &[&str]| {
             let mut snapshot = snapshot(&columns);
             disclose(&mut snapshot, &Disclosure::new(values, &used, redact, &ties));

@@ -17,7 +17,18 @@ pub fn ties(session: &mut Session) -> Result<Ties> {
         let column = (name(row, 0)?, ident(row.get(2))?);
         Ok((column, (name(row, 3)?, row.get(5))))
     })?;
-    Ok(Ties { trees: Groups::of(trees), expressions: expressions.into_iter().collect() })
+    let keys = read(session, include_str!("../sql/snapshot_keys.sql"), |row| {
+        Ok(((name(row, 0)?, ident(row.get(2))?), (name(row, 3)?, ident(row.get(5))?)))
+    })?;
+    let origins = read(session, include_str!("../sql/snapshot_origins.sql"), |row| {
+        Ok(((name(row, 0)?, ident(row.get(2))?), row.get(3)))
+    })?;
+    Ok(Ties {
+        trees: Groups::of(trees),
+        expressions: expressions.into_iter().collect(),
+        keys,
+        origins: origins.into_iter().collect(),
+    })
 }
 
 fn read<T>(session: &mut Session, sql: &str, one: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {

@@ -30,7 +30,9 @@ with recursive asked as (
   join pg_constraint c on c.conrelid = a.attrelid and c.contype = 'c' and a.attnum = any (c.conkey)
 )
 select a.at, t.typname::text,
-       case when t.typname in ('text', 'varchar', 'bpchar', 'name') then 'text'
+       case when t.typname in ('text', 'varchar', 'name') then 'text'
+            -- Blanks at its end do not count.
+            when t.typname = 'bpchar' then 'bpchar'
             when t.typname in ('int4', 'int8', 'float4', 'float8') then 'numeric'
             else format_type(t.oid, null) end,
        case when a.attcollation not in (0, d.oid)
