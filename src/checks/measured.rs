@@ -20,10 +20,11 @@ const OF_WORK: [&str; 4] = [
 ];
 
 /// What is done to large tables under locks that stop writers, one finding for each statement that
-/// `linted` does not speak of. `bytes` is how large a table is; 0 where it is new.
+/// `linted` does not speak of. `bytes` is how much of a table is worked
+/// on; 0 where it is new.
 pub fn findings(
     locks: &[TracedLock],
-    bytes: impl Fn(&QualifiedName) -> u64,
+    bytes: impl Fn(&QualifiedName, Work) -> u64,
     files: &[File<'_>],
     rules: &CheckRules,
     linted: &[Finding],
@@ -56,14 +57,14 @@ fn is_within(finding: &Finding, place: &Place, files: &[File<'_>]) -> bool {
 /// The finding of one statement; its tables are partitions of one, or several.
 fn finding(
     locks: &[&TracedLock],
-    bytes: &impl Fn(&QualifiedName) -> u64,
+    bytes: &impl Fn(&QualifiedName, Work) -> u64,
     rules: &CheckRules,
 ) -> Option<Finding> {
     let work = locks.iter().map(|one| one.work).max()?;
     let of_work = || locks.iter().filter(|one| one.work == work);
     let mode = of_work().map(|one| one.mode).max()?;
-    let largest = of_work().max_by_key(|one| bytes(&one.table))?;
-    let all: u64 = of_work().map(|one| bytes(&one.table)).sum();
+    let largest = of_work().max_by_key(|one| bytes(&one.table, work))?;
+    let all: u64 = of_work().map(|one| bytes(&one.table, work)).sum();
     // CREATE INDEX takes SHARE, and nothing else that reads a table does.
     let (check, what, at_least_mb) = match (work, mode) {
         (Work::Rewrite, _) => ("table-rewrite", "written anew", rules.rewrite_mb),
@@ -100,7 +101,7 @@ mod tests {
     fn told(locks: &[TracedLock], linted: &[Finding], rules: &CheckRules) -> Vec<String> {
         let statements = parse("select f();\n\ndo $$ begin\nperform g();\nend $$;").unwrap();
         let files = [File { path: "V1.sql", statements: &statements }];
-        let found = findings(locks, |_| 40 << 20, &files, rules, linted);
+        let found = findings(locks, |_, _| 40 << 20, &files, rules, linted);
         let line = |one: &Finding| one.place.as_ref().unwrap().line;
         found.iter().map(|one| format!("{} {} {}", line(one), one.check, one.message)).collect()
     }

@@ -30,6 +30,10 @@ fn scaled_pages(relation: &RelationSize, pages: f64, factor: f64) -> f64 {
     }
 }
 
+fn is_zero(pages: &u64) -> bool {
+    *pages == 0
+}
+
 /// Columns of at most so many values are taken for enumerations: more rows bring no new ones.
 const ENUMERATION_MAX: f64 = 1_000.0;
 
@@ -115,6 +119,9 @@ pub struct RelationSize {
     pub kind: char,
     /// Pages of its file, which is what the planner asks the system for.
     pub file_pages: u64,
+    /// Pages of what is too long for them (TOAST).
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub toast_pages: u64,
     /// `relpages`, as the last VACUUM or ANALYZE saw them.
     pub pages: i64,
     /// `reltuples`; -1 where nobody looked yet.
@@ -209,6 +216,7 @@ impl RelationSize {
             name,
             kind,
             file_pages: 0,
+            toast_pages: 0,
             pages: 0,
             tuples: 0.0,
             all_visible_pages: 0,
@@ -302,6 +310,7 @@ impl Snapshot {
         let pages = |pages: i64| (pages as f64 * factor).round() as i64;
         let relations = self.relations.iter().map(|one| RelationSize {
             file_pages: scaled_pages(one, one.file_pages as f64, factor) as u64,
+            toast_pages: (one.toast_pages as f64 * factor).ceil() as u64,
             pages: match one.pages {
                 seen if seen > 0 => scaled_pages(one, seen as f64, factor) as i64,
                 unseen => unseen,
@@ -336,6 +345,7 @@ impl Snapshot {
         let is_page_count = |pages: i64| (-1..=PAGES_MAX as i64).contains(&pages);
         let too_large = |one: &&RelationSize| {
             one.file_pages > PAGES_MAX
+                || one.toast_pages > PAGES_MAX
                 || !(-1.0..=TUPLES_MAX).contains(&one.tuples)
                 || !is_page_count(one.pages)
                 || !is_page_count(one.all_visible_pages)

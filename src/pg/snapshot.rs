@@ -148,6 +148,7 @@ fn relation(row: &Row) -> Result<RelationSize> {
         options: row.get(8),
         table: optional_name(row, 9)?,
         definition: row.get(11),
+        toast_pages: count(19).unwrap_or_default(),
         statistics_target: count(18).and_then(|target| u32::try_from(target).ok()),
         counters: Counters {
             n_tup_ins: count(12),

@@ -67,12 +67,8 @@ fn check(project: &Project) -> (i32, Vec<String>) {
 
 /// What `pgtune check --json` shows of locks: `file:line table MODE work`.
 fn locks(project: &Project) -> Vec<String> {
-    let said = project.run(&["check", "--snapshot", "prod.json.zst", "--json"]);
-    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    let sections = json["sections"].as_array().unwrap().iter();
-    let rows = sections.filter(|section| section["kind"] == "locks");
-    let rows = rows.flat_map(|section| section["rows"].as_array().unwrap());
     let word = |value: &Value| value.as_str().unwrap().to_string();
+    let rows = lock_rows(project).into_iter();
     let shown = rows.map(|row| {
         let path = word(&row["place"]["path"]);
         let file = Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned();
@@ -80,6 +76,56 @@ fn locks(project: &Project) -> Vec<String> {
         format!("{file}:{line} {table} {} {}", word(&row["mode"]), word(&row["work"]))
     });
     shown.collect()
+}
+
+/// The rows of the table of locks, as JSON.
+fn lock_rows(project: &Project) -> Vec<Value> {
+    let said = project.run(&["check", "--snapshot", "prod.json.zst", "--json"]);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let sections = json["sections"].as_array().unwrap().iter();
+    let rows = sections.filter(|section| section["kind"] == "locks");
+    rows.flat_map(|section| section["rows"].as_array().unwrap().clone()).collect()
+}
+
+#[test]
+fn a_rewrite_writes_toast_and_indexes_too() {
+    // A megabyte, with six of TOAST.
+    let schema = "
+        create table docs (id int primary key, body text);
+        alter table docs alter body set storage external;
+        insert into docs
+        select n, case when n > 60 then 'x' else repeat('x', 100000) || random() end
+        from generate_series(1, 20000) as n;
+        analyze";
+    let profile = |mb| PROFILE.replace("rewrite_mb = 2", mb).replace("accounts", "docs");
+    let Some((project, database)) = project_with("check_toast", schema, &profile("rewrite_mb = 5"))
+    else {
+        return;
+    };
+    project.migration("V1__read", "alter table docs\nalter body set not null;\n");
+    project.migration(
+        "V2__rewrite",
+        "select 1;\nalter table docs\nalter id type bigint;\n\n\
+         do $$ begin execute 'alter table docs alter id type int'; end $$;\n",
+    );
+    project.migration("V3__full", "\nvacuum full docs;\n");
+    let mut told = check(&project).1;
+    told.sort();
+    let at = ["V2__rewrite:3", "V2__rewrite:5", "V3__full:2"];
+    assert_eq!(told, at.map(|place| format!("{place} table-rewrite")));
+    let mut client = database.connect();
+    let sql = "select pg_relation_size('docs'), pg_relation_size(reltoastrelid), \
+               pg_indexes_size('docs') from pg_class where oid = 'docs'::regclass";
+    let sizes = client.query_one(sql, &[]).unwrap();
+    let [table, toast, indexes] = [0, 1, 2].map(|at| sizes.get::<_, i64>(at));
+    let figures = |row: &Value| (row["size_bytes"].as_i64(), row["expected_ms"].as_i64());
+    let ms = |bytes: i64| bytes / 50_000;
+    let written = (Some(table + toast), Some(ms(table + toast + indexes)));
+    let read = (Some(table), Some(ms(table)));
+    let rows: Vec<_> = lock_rows(&project).iter().map(figures).collect();
+    assert_eq!(rows, [read, written, written, written]);
+    project.profile(profile("rewrite_mb = 7"));
+    assert_eq!(check(&project).1, Vec::<String>::new());
 }
 
 /// Each with the work that is done on `public.events`, or on `public.accounts` below it.

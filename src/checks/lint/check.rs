@@ -98,19 +98,29 @@ impl<'a> At<'a> {
         Some((name, table))
     }
 
-    /// The same, where it is large enough to matter when it is rewritten.
+    /// The same, where it is large enough to matter when it is rewritten, with its TOAST.
     pub fn large_to_rewrite(&self, name: &Name) -> Option<Large<'a>> {
-        self.large(name, self.rules.rewrite_mb)
+        self.large(name, self.rules.rewrite_mb, World::toast_bytes)
+    }
+
+    /// The same, where it is large enough to matter when all of its rows are written or indexed.
+    pub fn large_to_write(&self, name: &Name) -> Option<Large<'a>> {
+        self.large(name, self.rules.rewrite_mb, |_, _| 0)
     }
 
     /// The same, where it is large enough to matter when it is read.
     pub fn large_to_scan(&self, name: &Name) -> Option<Large<'a>> {
-        self.large(name, self.rules.scan_mb)
+        self.large(name, self.rules.scan_mb, |_, _| 0)
     }
 
-    fn large(&self, name: &Name, at_least_mb: u64) -> Option<Large<'a>> {
+    fn large(
+        &self,
+        name: &Name,
+        at_least_mb: u64,
+        more_bytes: impl Fn(&World, &QualifiedName) -> u64,
+    ) -> Option<Large<'a>> {
         let (name, table) = self.old(name)?;
-        let bytes = self.world.bytes(&name);
+        let bytes = self.world.bytes(&name) + more_bytes(self.world, &name);
         let size = human_bytes(bytes);
         (bytes >> 20 >= at_least_mb).then_some(Large { name, table, size })
     }

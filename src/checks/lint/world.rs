@@ -43,6 +43,8 @@ pub struct Table {
     pub parent: Option<QualifiedName>,
     /// Bytes of its own file.
     pub bytes: u64,
+    /// Bytes of its TOAST.
+    pub toast_bytes: u64,
     /// Its columns, as far as they are known.
     pub columns: BTreeMap<Ident, Column>,
     /// Its primary key.
@@ -154,6 +156,7 @@ impl World {
             }
             let table = self.tables.entry(relation.name.clone()).or_default();
             table.bytes = bytes;
+            table.toast_bytes = relation.toast_pages * u64::from(snapshot.server.block_size);
             table.is_partitioned |= relation.kind == 'p';
         }
         self.add_scans_of_parts();
@@ -220,6 +223,12 @@ impl World {
     /// The bytes of a table with all its partitions.
     pub fn bytes(&self, table: &QualifiedName) -> u64 {
         self.tree(table).iter().filter_map(|name| self.tables.get(name)).map(|t| t.bytes).sum()
+    }
+
+    /// The bytes of their TOAST.
+    pub fn toast_bytes(&self, table: &QualifiedName) -> u64 {
+        let tree = self.tree(table);
+        tree.iter().filter_map(|name| self.tables.get(name)).map(|t| t.toast_bytes).sum()
     }
 
     /// A table and its partitions at any depth.

@@ -28,9 +28,10 @@ pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> V
     let stopping = locks.iter().filter(stops).filter(|one| sizes.has(&one.table));
     stopping
         .map(|one| {
-            let bytes = sizes.bytes(&one.table);
+            let bytes = sizes.bytes(&one.table, one.work);
             let expected_ms = match one.work {
-                Work::Rewrite | Work::FullScan => Some(working_ms(bytes)),
+                Work::Rewrite => Some(working_ms(bytes + sizes.index_bytes(&one.table))),
+                Work::FullScan => Some(working_ms(bytes)),
                 Work::Instant => None,
             };
             LockRow {

@@ -18,7 +18,9 @@ select n.nspname::text, c.relname::text, c.relkind::text,
        case when c.relkind in ('r', 'm') then pg_stat_get_tuples_deleted(c.oid) end,
        case when c.relkind in ('r', 'm') then pg_stat_get_numscans(c.oid) end,
        case when c.relkind = 'i' then pg_stat_get_numscans(c.oid) end,
-       target.greatest
+       target.greatest,
+       coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)
+         / current_setting('block_size')::int8
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_am a on a.oid = c.relam

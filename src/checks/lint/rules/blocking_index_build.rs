@@ -59,7 +59,7 @@ fn look(at: &At<'_>) -> Vec<Found> {
         | Kind::Alone
         | Kind::Other => return constraints(at),
     };
-    let large = table.and_then(|table| at.large_to_rewrite(&table));
+    let large = table.and_then(|table| at.large_to_write(&table));
     let found = large.map(|large| {
         let message =
             format!("{what} as it stands keeps writers out while it reads {}", large.size);
@@ -71,7 +71,7 @@ fn look(at: &At<'_>) -> Vec<Found> {
 /// Constraints whose indexes are built under ACCESS EXCLUSIVE.
 fn constraints(at: &At<'_>) -> Vec<Found> {
     let Some(alter) = at.alter else { return Vec::new() };
-    let Some(large) = at.large_to_rewrite(&alter.table) else { return Vec::new() };
+    let Some(large) = at.large_to_write(&alter.table) else { return Vec::new() };
     let made_online = at.online && matches!(at.kind, Kind::AddKey(_));
     let builds = |action: &Action| {
         if let Action::AddColumn(column) = action {

@@ -27,7 +27,7 @@ fn look(at: &At<'_>) -> Vec<Found> {
         (false, false) => return Vec::new(),
     };
     cursor.take(&["only"]);
-    let Some(large) = cursor.take_name().and_then(|name| at.large_to_rewrite(&name)) else {
+    let Some(large) = cursor.take_name().and_then(|name| at.large_to_write(&name)) else {
         return Vec::new();
     };
     while !cursor.at_end() {
