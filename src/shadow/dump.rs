@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::binaries;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Kind, Result};
-use crate::model::ident::{Ident, QualifiedName};
+use crate::model::ident::QualifiedName;
 use crate::pg::connect::target::{Endpoint, Host, Target};
 
 /// What is of no use without rows, or on another server.
@@ -65,10 +65,8 @@ pub fn schema(
     if !role.is_empty() {
         command.arg("--role").arg(role);
     }
-    let quoted = |name: &Ident| format!("\"{}\"", name.as_str().replace('"', "\"\""));
     for table in closed {
-        let pattern = format!("{}.{}", quoted(&table.schema), quoted(&table.name));
-        command.arg("--exclude-table").arg(pattern);
+        command.arg("--exclude-table").arg(table.to_string());
     }
     connect(&mut command, target);
     let output = command
