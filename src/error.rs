@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::migration::StatementPlace;
+
 /// What went wrong, as far as the caller may act on it. Each kind is one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -72,8 +74,8 @@ pub struct Error {
 /// A step of a migration that the server refused, and would again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The migration's version and the line of its file, where it is the user's own statement.
-    pub at: Option<(i64, usize)>,
+    /// The statement that was run, or stood for.
+    pub at: Option<StatementPlace>,
     /// SQLSTATE
     pub code: String,
     /// What the server, or we, advise for that; not what the run has left behind.

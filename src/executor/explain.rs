@@ -3,15 +3,18 @@
 use super::Running;
 use super::step::StepFailure;
 use crate::error::{Error, Kind, Refused};
+use crate::model::migration::StatementPlace;
 use crate::pg::failure::Verdict;
+use crate::runbook::Step;
 use crate::runbook::action::Action;
 use crate::runbook::history::PROGRESS_TABLE;
 use crate::runbook::print::{one_line, step_name};
 
 /// The error for a step that failed; `ended` is what was seen of it from outside.
-pub(super) fn failure(action: &Action, failed: &StepFailure, ended: Option<Running>) -> Error {
+pub(super) fn failure(step: &Step, failed: &StepFailure, ended: Option<Running>) -> Error {
+    let action = &step.action;
     let mut error = failed.failure.explain(&doing(action, failed));
-    error.refused = refused(failed, &error.hints).map(Box::new);
+    error.refused = refused(step, failed, &error.hints).map(Box::new);
     let (cancelled, blocker) = ended.map_or((None, None), |ended| (ended.cancelled, ended.blocker));
     if let Some(why) = cancelled {
         let kind = if why == "interrupted" { Kind::Interrupted } else { Kind::Locked };
@@ -39,11 +42,13 @@ pub(super) fn failure(action: &Action, failed: &StepFailure, ended: Option<Runni
 }
 
 /// What the server refused, where that and not the server is to blame.
-fn refused(failed: &StepFailure, advice: &[String]) -> Option<Refused> {
+fn refused(step: &Step, failed: &StepFailure, advice: &[String]) -> Option<Refused> {
     let of_user = failed.migration.as_ref().zip(failed.statement.as_ref());
-    let at = of_user.map(|(migration, statement)| {
-        (migration.version, failed.place.map_or(statement.line, |(line, _)| line))
+    let of_user = of_user.map(|(migration, statement)| StatementPlace {
+        version: migration.version,
+        line: failed.place.map_or(statement.line, |(line, _)| line),
     });
+    let at = of_user.or(step.stands_for);
     let (code, advice) = (failed.failure.code.clone(), advice.to_vec());
     failed.failure.is_of_the_statement().then_some(Refused { at, code, advice })
 }

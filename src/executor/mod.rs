@@ -150,7 +150,7 @@ fn oversee<'env>(
             Ok(Message::Finished { lane, step, elapsed, result }) => {
                 free.push(lane);
                 let ended = running.remove(&step);
-                let action = &stage.steps[step].action;
+                let Step { action, .. } = &stage.steps[step];
                 match result {
                     Ok(()) => {
                         done += 1;
@@ -162,7 +162,9 @@ fn oversee<'env>(
                         let failure_of_all = failure.failure.verdict() != Verdict::Fatal
                             || failure.failure.is_of_the_system();
                         broken |= failure_of_all || !action.stands_alone();
-                        failed.get_or_insert_with(|| explain::failure(action, &failure, ended));
+                        failed.get_or_insert_with(|| {
+                            explain::failure(&stage.steps[step], &failure, ended)
+                        });
                     }
                 }
             }

@@ -28,6 +28,15 @@ pub struct MigrationId {
     pub prefix: Prefix,
 }
 
+/// Where a statement of a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementPlace {
+    /// The migration's version.
+    pub version: i64,
+    /// The line of its file, from 1.
+    pub line: usize,
+}
+
 impl fmt::Display for MigrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = match self.prefix {

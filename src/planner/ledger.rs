@@ -34,7 +34,7 @@ const STRICT: Strictness = Strictness { abort_divergent: true, abort_missing: tr
 
 impl Ledger<'_> {
     fn frame(&self) -> Frame<'_> {
-        Frame { title: String::new(), limits: self.limits, settings: Vec::new() }
+        Frame::new(String::new(), self.limits)
     }
 
     /// The width of the table as it is, or will be.

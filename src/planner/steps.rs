@@ -2,6 +2,7 @@
 
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
+use crate::model::migration::StatementPlace;
 use crate::model::units::Millis;
 use crate::profile::Limits as Profile;
 use crate::runbook::action::Action;
@@ -16,9 +17,16 @@ pub struct Frame<'a> {
     pub limits: &'a Profile,
     /// `SET` statements of the file so far.
     pub settings: Vec<String>,
+    /// The statement that is being planned.
+    pub stands_for: Option<StatementPlace>,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// What steps share that stand for no statement of a migration.
+    pub fn new(title: String, limits: &'a Profile) -> Frame<'a> {
+        Frame { title, limits, settings: Vec::new(), stands_for: None }
+    }
+
     /// A step that others queue behind, and which therefore queues briefly.
     pub fn short(&self, action: Action, locks: Vec<Lock>) -> Step {
         let limits = Limits {
@@ -38,7 +46,8 @@ impl Frame<'_> {
     }
 
     fn step(&self, action: Action, locks: Vec<Lock>, limits: Limits) -> Step {
-        Step { action, limits, locks, settings: self.settings.clone(), note: String::new() }
+        let (stands_for, settings) = (self.stands_for, self.settings.clone());
+        Step { action, stands_for, limits, locks, settings, note: String::new() }
     }
 }
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use self::action::{Action, SqlText};
 use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
+use crate::model::migration::StatementPlace;
 use crate::model::units::Millis;
 
 pub mod action;
@@ -55,6 +56,8 @@ pub struct Stage {
 pub struct Step {
     /// What to do.
     pub action: Action,
+    /// The statement of a migration that it stands for, where it is for one.
+    pub stands_for: Option<StatementPlace>,
     /// How long it may wait and run.
     pub limits: Limits,
     /// The locks it takes on tables that others can see.

@@ -286,6 +286,7 @@ mod tests {
         let qualified = |name| QualifiedName::new(Ident::from_sql("public"), Ident::from_sql(name));
         Step {
             action: Action::DropIndex { index: qualified(name) },
+            stands_for: None,
             limits: Limits {
                 waiting: Waiting::Patient { wait: Millis(60_000) },
                 statement_timeout: Millis(0),

@@ -226,14 +226,15 @@ fn unfit(
     error: &Error,
 ) -> Examined {
     let refused = error.refused.as_ref();
-    let (version, line) = refused.and_then(|one| one.at).unzip();
-    let migration = pending.iter().find(|one| version.is_none_or(|known| one.id.version == known));
+    let at = refused.and_then(|one| one.at);
+    let is_of = |one: &&Migration| at.is_none_or(|at| one.id.version == at.version);
+    let migration = pending.iter().find(is_of);
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
     let advice = refused.map_or(&error.hints, |refused| &refused.advice);
     let finding = finding.help([error.causes(), advice.clone()].concat().join("; "));
     findings.push(match migration {
-        Some(migration) => finding.at(migration.path.clone(), line.unwrap_or(1)),
+        Some(migration) => finding.at(migration.path.clone(), at.map_or(1, |at| at.line)),
         None => finding,
     });
     let findings = lint::not_allowed(&context.profile().check, pending, findings);

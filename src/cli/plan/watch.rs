@@ -263,7 +263,7 @@ impl<'a> PlanWatch<'a> {
         };
         let action = Action::RecordPlans(rows);
         let (locks, settings, note) = (Vec::new(), Vec::new(), String::new());
-        let step = Step { action, limits, locks, settings, note };
+        let step = Step { action, stands_for: None, limits, locks, settings, note };
         let noted = Stage::single("note the plans".to_string(), step);
         self.written(executor::run(std::slice::from_ref(&noted), crew, observe))?;
         let news: Vec<Compared<'_>> =

@@ -8,10 +8,9 @@ use crate::cli::migrate::strictness;
 use crate::error::{Error, Kind, Refused, Result};
 use crate::executor::Crew;
 use crate::model::finding::{Finding, Place, Severity};
-use crate::model::ident::QualifiedName;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{TracedLock, Work, merged};
-use crate::model::migration::History;
+use crate::model::migration::{History, StatementPlace};
 use crate::pg::borrowed;
 use crate::pg::lock_trace::{self, Trace};
 use crate::pg::server;
@@ -19,10 +18,9 @@ use crate::pg::session::Session;
 use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::{Action, SqlText};
-use crate::runbook::{Runbook, Step, guard, trace};
+use crate::runbook::{Runbook, guard, trace};
 use crate::sql::Statement;
 use crate::sql::split::newlines;
-use crate::sql::statement::Kind as StatementKind;
 use crate::sql::transaction::{leaves_its_database, reads_its_table};
 
 use super::Shadow;
@@ -177,12 +175,12 @@ fn leave_out(migrations: &mut [Migration], error: &Error) -> Option<Finding> {
         }
         _ => return None,
     };
-    let (version, failed_line) = refused.at?;
-    let migration = migrations.iter_mut().find(|one| one.id.version == version)?;
+    let at = refused.at?;
+    let migration = migrations.iter_mut().find(|one| one.id.version == at.version)?;
     let ends = |one: &Statement| one.line + newlines(&one.text);
     let mut statements = migration.statements.iter_mut();
-    let statement = statements
-        .find(|one| one.text != NOTHING && (one.line..=ends(one)).contains(&failed_line))?;
+    let statement =
+        statements.find(|one| one.text != NOTHING && (one.line..=ends(one)).contains(&at.line))?;
     let line = statement.line;
     // In its place, since positions are counted.
     statement.text = NOTHING.to_string();
@@ -222,7 +220,7 @@ fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
             let place = format!("{migration}, line {}", statement.line);
             let message = format!("{place}: this changes the server, which is only borrowed");
             let refused = Refused {
-                at: Some((migration.version, statement.line)),
+                at: step.stands_for,
                 code: String::new(),
                 advice: vec![ADVICE.to_string()],
             };
@@ -237,21 +235,17 @@ fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
 /// they stand for, and those of statements that run outside of transactions.
 fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
     let mut known = Vec::new();
-    for stage in &runbook.stages {
-        let of_stage = |one: &&Migration| stage.title.starts_with(&format!("{}:", one.id));
-        let Some(migration) = migrations.iter().find(of_stage) else { continue };
-        let is_traced = |step: &&Step| matches!(step.action, Action::RunStatements { .. });
-        for step in stage.steps.iter().filter(|step| !is_traced(step)) {
-            known.extend(step.locks.iter().map(|lock| TracedLock {
-                place: Place {
-                    path: migration.path.clone(),
-                    line: line_of(migration, &step.action, &lock.table),
-                },
-                table: lock.table.clone(),
-                mode: lock.mode,
-                work: work(&step.action, lock.mode),
-            }));
-        }
+    for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
+        let Some(StatementPlace { version, line }) = step.stands_for else { continue };
+        let Some(migration) = migrations.iter().find(|one| one.id.version == version) else {
+            continue;
+        };
+        known.extend(step.locks.iter().map(|lock| TracedLock {
+            place: Place { path: migration.path.clone(), line },
+            table: lock.table.clone(),
+            mode: lock.mode,
+            work: work(&step.action, lock.mode),
+        }));
     }
     known
 }
@@ -266,32 +260,4 @@ fn work(action: &Action, mode: LockMode) -> Work {
         (true, _) => Work::FullScan,
         (false, _) => Work::Instant,
     }
-}
-
-/// The line of the statement that a step stands for: the one about the same index, else the first
-/// that names the table; 1 where none does.
-fn line_of(migration: &Migration, action: &Action, table: &QualifiedName) -> usize {
-    if let Action::RunAlone { statement, .. } = action {
-        return statement.line;
-    }
-    let stands_for = |statement: &&Statement| match (action, &statement.kind) {
-        (Action::DropIndex { index }, StatementKind::DropIndex(drop)) => {
-            drop.names.iter().any(|name| name.last() == Some(&index.name))
-        }
-        // On a partition it is the same index under another name.
-        (Action::CreateIndex(new), StatementKind::CreateIndex(create)) => {
-            create.table.last() == Some(&table.name) || create.tail == new.tail
-        }
-        (Action::AttachIndex { .. }, StatementKind::CreateIndex(create)) => {
-            create.table.last() == Some(&table.name)
-        }
-        (Action::RebuildIndex { .. }, StatementKind::Reindex(_)) => true,
-        (_, _) => false,
-    };
-    let names = |statement: &&Statement| {
-        statement.locks.iter().any(|lock| lock.table.last() == Some(&table.name))
-    };
-    let mut statements = migration.statements.iter();
-    let found = statements.find(stands_for).or_else(|| migration.statements.iter().find(names));
-    found.map_or(1, |statement| statement.line)
 }

@@ -15,7 +15,7 @@ use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::lock::LockMode;
-use crate::model::migration::{History, statement_checksum};
+use crate::model::migration::{History, StatementPlace, statement_checksum};
 use crate::model::units::plural;
 use crate::runbook::action::{Action, SqlText, apply_all};
 use crate::runbook::history::{Record, What};
@@ -66,7 +66,7 @@ fn prepare(goal: &Goal<'_>, catalog: &Catalog, runbook: &Runbook) -> Option<Stag
     let progress = writes_progress && !catalog.history.has_progress;
     let history = (!runbook.is_empty() && catalog.history.width.is_none())
         .then(|| (goal.history_table.clone(), goal.history_width));
-    let frame = Frame { title: String::new(), limits: goal.limits, settings: Vec::new() };
+    let frame = Frame::new(String::new(), goal.limits);
     (progress || history.is_some()).then(|| {
         let step = frame.short(Action::Prepare { history, progress }, Vec::new());
         Stage::single("prepare the history".to_string(), step)
@@ -121,7 +121,7 @@ fn plan_file(
     let mut file = File {
         goal,
         migration,
-        frame: Frame { title: id.to_string(), limits: goal.limits, settings: Vec::new() },
+        frame: Frame::new(id.to_string(), goal.limits),
         search_path: catalog.search_path.clone(),
         progress: progress_of(&catalog.history, id.version),
         created: BTreeSet::new(),
@@ -147,6 +147,8 @@ fn progress_of(history: &History, version: i64) -> BTreeMap<u32, bool> {
 
 impl File<'_> {
     fn plan_statement(&mut self, catalog: &mut Catalog, number: u32, statement: &Statement) {
+        let (version, line) = (self.migration.id.version, statement.line);
+        self.frame.stands_for = Some(StatementPlace { version, line });
         let progress = self.progress.get(&number).copied();
         let (begun, finished) = (progress.is_some(), progress == Some(true));
         if !finished {
@@ -309,7 +311,8 @@ impl File<'_> {
         let record = self.record(what);
         let action = Action::RunStatements { statements, record, changes_settings: sets };
         let step = self.frame.short(action, locks);
-        let step = Step { settings: settings_before, note, ..step };
+        // Its statements have places of their own.
+        let step = Step { settings: settings_before, stands_for: None, note, ..step };
         self.push(catalog, Stage::single(title, step));
     }
 
@@ -332,8 +335,7 @@ impl File<'_> {
         };
         let what = What::Applied { checksum, has_progress: self.has_progress };
         if self.group.statements.is_empty() {
-            let action = Action::Record(self.record(what));
-            let step = Step { settings: Vec::new(), ..self.frame.short(action, Vec::new()) };
+            let step = self.record_step(what);
             let title = format!("{}: record it in the history", self.migration.id);
             self.push(catalog, Stage::single(title, step));
         } else {
@@ -348,7 +350,8 @@ impl File<'_> {
 
     fn record_step(&self, what: What) -> Step {
         let action = Action::Record(self.record(what));
-        Step { settings: Vec::new(), ..self.frame.short(action, Vec::new()) }
+        let step = self.frame.short(action, Vec::new());
+        Step { settings: Vec::new(), stands_for: None, ..step }
     }
 }
 

@@ -181,7 +181,7 @@ impl<'a> Plan<'a> {
             rule,
             answers,
             moment,
-            frame: Frame { title, limits: moment.limits, settings: Vec::new() },
+            frame: Frame::new(title, moment.limits),
             severity: Severity::Warning,
             catalog: Cow::Borrowed(catalog),
             stages: Vec::new(),
