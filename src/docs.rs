@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::checks::lint::check::Check;
 use crate::checks::lint::table::CHECKS;
-use crate::checks::lint::tests::{GIVEN, SIZES, found};
+use crate::checks::lint::tests::{GIVEN, SEEN, SIZES, found};
 use crate::cli;
 use crate::model::finding::Severity;
 use crate::model::units::human_bytes;
@@ -103,8 +103,14 @@ that begins with `pgtune:` and is not understood is an error (`allow-unreadable`
 fn checks_are_current() {
     let sizes: Vec<String> =
         SIZES.iter().map(|(name, bytes)| format!("{name} {}", human_bytes(*bytes))).collect();
+    let seen = SEEN.iter().map(|(table, column, seen)| {
+        let what = if seen.repeats { "equal values" } else { "NULLs" };
+        format!("{what} in {table}.{column}")
+    });
+    let seen: Vec<String> = seen.collect();
     let mut text = ABOUT_CHECKS.to_string();
-    text += &format!("Sizes: {}.\n\n```sql\n{GIVEN}```\n", sizes.join(", "));
+    text += &format!("Sizes: {}. ANALYZE has seen {}.\n\n", sizes.join(", "), seen.join(", "));
+    text += &format!("```sql\n{GIVEN}```\n");
     text += "\n## The checks\n\n| check | |\n|---|---|\n";
     for Check { id, severity, .. } in CHECKS {
         text += &format!("| [{id}](#{id}) | {} |\n", severity_name(*severity));

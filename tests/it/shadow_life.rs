@@ -152,6 +152,25 @@ fn what_needs_production_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn what_rows_of_production_refuse_is_told() {
+    let schema = format!("{ORDERS} update customers set name = null where id % 10 = 0;");
+    let Some((project, _database)) = project("refused", &schema, "select 1 from orders") else {
+        return;
+    };
+    project.migration(
+        "V1__strict",
+        "create unique index customers_id on customers (id, name);\n\
+         create unique index orders_once on orders (customer);\n\
+         alter table customers alter name set not null;\n",
+    );
+    let said = check(&project);
+    let mut found = findings(&said);
+    found.retain(|one| one.ends_with("refused-by-rows"));
+    assert_eq!((said.code, found.len()), (1, 2), "{said}");
+    assert_eq!(found, ["2 refused-by-rows", "3 refused-by-rows"]);
+}
+
+#[test]
 fn what_is_gone_takes_nothing_along() {
     let schema = format!("{ORDERS} create schema old; create table old.t (id int primary key);");
     let Some((project, _database)) = project("gone", &schema, "select 1 from orders") else {

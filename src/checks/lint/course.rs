@@ -46,6 +46,7 @@ impl<'a> Course<'a> {
                 self.not_valid.clear();
             }
             self.world.follow_path(&statement.kind);
+            self.world.note_write(&statement.text, statement.runs_code());
             if statement.runs_code() {
                 for (offset, text) in inside::statements(&statement.text) {
                     self.look(file, statement, (offset, &text), false);

@@ -10,6 +10,7 @@ pub const CHECKS: &[&Check] = &[
     &rules::late_validation::CHECK,
     &rules::blocking_index_build::CHECK,
     &rules::whole_table_write::CHECK,
+    &rules::refused_by_rows::CHECK,
     &rules::duplicate_index::CHECK,
     &rules::redundant_index::CHECK,
     &rules::foreign_key_without_index::CHECK,

@@ -4,16 +4,21 @@
 use std::collections::BTreeSet;
 
 use super::table::CHECKS;
-use super::world::World;
+use super::world::{Seen, World};
 use super::{File, lint};
 use crate::model::check::CheckRules;
 use crate::model::finding::Finding;
 use crate::model::ident::{Ident, QualifiedName, parse_name};
-use crate::model::snapshot::{RelationSize, ServerFacts, Snapshot};
+use crate::model::snapshot::{ColumnStatistics, RelationSize, ServerFacts, Snapshot};
 use crate::sql;
 
 /// What the database of the examples holds.
 pub const GIVEN: &str = include_str!("examples/given.sql");
+/// What ANALYZE has seen of its columns.
+pub const SEEN: &[(&str, &str, Seen)] = &[
+    ("settings", "value", Seen { null_fraction: 0.05, repeats: false }),
+    ("settings", "position", Seen { null_fraction: 0.0, repeats: true }),
+];
 /// How large its tables are, in bytes.
 pub const SIZES: &[(&str, u64)] =
     &[("accounts", 6 << 30), ("events", 40 << 30), ("settings", 8 << 10)];
@@ -27,6 +32,11 @@ fn world() -> World {
     for (name, bytes) in SIZES {
         let name = world.resolve(&parse_name(name).unwrap()).unwrap();
         world.tables.get_mut(&name).unwrap().bytes = *bytes;
+    }
+    for (table, column, seen) in SEEN {
+        let name = world.resolve(&parse_name(table).unwrap()).unwrap();
+        let columns = &mut world.tables.get_mut(&name).unwrap().columns;
+        columns.get_mut(&Ident::from_sql(column)).unwrap().seen = *seen;
     }
     world
 }
@@ -105,6 +115,90 @@ fn what_rewrites_a_table() {
         let checks = shown(sql);
         assert_eq!(checks.contains(&"table-rewrite:1".to_string()), expected, "{sql}: {checks:?}");
     }
+}
+
+#[test]
+fn what_rows_refuse() {
+    for (sql, expected) in [
+        ("create unique index on settings (position desc)", true),
+        ("create unique index on settings (position) include (name)", true),
+        ("create unique index on settings (position) where position > 0", false),
+        ("create unique index on settings (position, name)", false),
+        ("create unique index on settings ((position + 1))", false),
+        ("create unique index on settings (value)", false),
+        ("create index on settings (position)", false),
+        ("alter table settings add unique (position)", true),
+        ("alter table settings add unique (value)", false),
+        ("alter table settings drop constraint settings_pkey, add primary key (value)", true),
+        ("alter table settings alter value set not null", true),
+        ("alter table settings alter position set not null", false),
+        ("alter table settings add constraint n check (value is not null) not valid", false),
+        (
+            "alter table settings add constraint n check (value is not null) not valid;
+             alter table settings validate constraint n",
+            true,
+        ),
+        (
+            "update settings set value = '' where value is null; \
+          alter table settings alter value set not null",
+            false,
+        ),
+        (
+            "do $$ begin perform mend('settings'); end $$; \
+          alter table settings alter value set not null",
+            false,
+        ),
+        (
+            "update accounts set c1 = 0 where id = 7; \
+          alter table settings alter value set not null",
+            true,
+        ),
+        (
+            "alter table settings rename value to text; \
+          alter table settings alter text set not null",
+            true,
+        ),
+        (
+            "alter table settings alter value type int using 1; \
+          alter table settings alter value set not null",
+            false,
+        ),
+    ] {
+        let found = found(sql);
+        let refused = found.iter().any(|finding| finding.check == "refused-by-rows");
+        assert_eq!(refused, expected, "{sql}: {found:?}");
+    }
+}
+
+#[test]
+fn statistics_tell_of_equal_values_and_nulls() {
+    let database = "create table t (a int, b int, c int, d int, e int)";
+    let column = |name: &str, null_frac, n_distinct| ColumnStatistics {
+        relation: QualifiedName::new(Ident::from_sql("public"), Ident::from_sql("t")),
+        column: Ident::from_sql(name),
+        inherited: false,
+        null_frac,
+        avg_width: 4,
+        n_distinct,
+        correlation: None,
+        most_common_freqs: Vec::new(),
+        values: None,
+        is_substituted: false,
+    };
+    let columns = vec![
+        column("a", 0.0, -1.0),
+        column("b", 0.3, -0.7),
+        column("c", 0.3, -0.6),
+        column("d", 0.0, 12.0),
+        column("e", 1.0, 0.0),
+    ];
+    let snapshot = Snapshot { ddl: Some(database.to_string()), columns, ..Snapshot::default() };
+    let world = World::of_snapshot(&snapshot, std::iter::empty());
+    let table = &world.tables.values().next().unwrap();
+    let repeats = table.columns.values().map(|column| column.seen.repeats);
+    assert_eq!(repeats.collect::<Vec<_>>(), [false, false, true, true, false]);
+    let nulls = table.columns.values().map(|column| column.seen.null_fraction);
+    assert_eq!(nulls.collect::<Vec<_>>(), [0.0, 0.3, 0.3, 0.0, 1.0]);
 }
 
 #[test]

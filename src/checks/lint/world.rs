@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::finding::Place;
 use crate::model::ident::{Ident, QualifiedName};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::sql::index_shape::IndexShape;
 use crate::sql::setting::{SearchPath, parse_path};
 use crate::sql::statement::Kind;
@@ -45,6 +45,8 @@ pub struct Table {
     pub bytes: u64,
     /// Bytes of its TOAST.
     pub toast_bytes: u64,
+    /// Whether a pending statement may have changed its rows.
+    pub is_written: bool,
     /// Its columns, as far as they are known.
     pub columns: BTreeMap<Ident, Column>,
     /// Its primary key.
@@ -62,6 +64,28 @@ pub struct Column {
     pub type_name: TypeName,
     /// Whether it is declared NOT NULL.
     pub not_null: bool,
+    /// What ANALYZE has seen of its values.
+    pub seen: Seen,
+}
+
+/// What ANALYZE has seen of a column's values; nothing, where it has not looked.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Seen {
+    /// The share of NULLs.
+    pub null_fraction: f32,
+    /// Whether two rows had the same value.
+    pub repeats: bool,
+}
+
+impl Seen {
+    /// By `n_distinct`, which is as many as there are rows with a value where no two rows of the
+    /// sample had the same one (`compute_scalar_stats` in analyze.c).
+    fn of(statistics: &ColumnStatistics) -> Seen {
+        const ROUNDING: f32 = 1e-5;
+        let ColumnStatistics { null_frac, n_distinct, .. } = *statistics;
+        let repeats = n_distinct != 0.0 && (n_distinct + 1.0 - null_frac).abs() > ROUNDING;
+        Seen { null_fraction: null_frac, repeats }
+    }
 }
 
 /// A primary key.
@@ -82,6 +106,19 @@ pub struct Check {
     pub text: String,
     /// Whether all rows are known to pass.
     pub valid: bool,
+}
+
+impl Check {
+    /// Whether it says, alone or with others, that a column has a value.
+    pub fn says_not_null(&self, column: &Ident) -> bool {
+        let spelled = |text: &str| {
+            let words: Vec<&str> =
+                text.split(['(', ')', ' ', '\n']).filter(|w| !w.is_empty()).collect();
+            words.join(" ").to_lowercase()
+        };
+        let wanted = spelled(&format!("{column} is not null"));
+        spelled(&self.text).split(" and ").any(|part| part == wanted)
+    }
 }
 
 /// A foreign key.
@@ -160,6 +197,12 @@ impl World {
             table.is_partitioned |= relation.kind == 'p';
         }
         self.add_scans_of_parts();
+        for statistics in &snapshot.columns {
+            let table = self.tables.get_mut(&statistics.relation);
+            if let Some(column) = table.and_then(|one| one.columns.get_mut(&statistics.column)) {
+                column.seen = Seen::of(statistics);
+            }
+        }
     }
 
     /// Nobody scans a partitioned index itself: scans of its parts, which are like it, are its own.
@@ -195,6 +238,21 @@ impl World {
             Some(SearchPath::To(path)) => self.search_path.clone_from(path),
             Some(SearchPath::Default) => self.begin_file(),
             None => {}
+        }
+    }
+
+    /// Notes which tables may have other rows after a statement that is about rows; which ones code
+    /// is about is not known.
+    pub fn note_write(&mut self, text: &str, runs_code: bool) {
+        let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let heads = ["update", "delete", "merge", "with", "truncate"];
+        if !runs_code && !heads.iter().any(|head| text[..end].eq_ignore_ascii_case(head)) {
+            return;
+        }
+        let text = text.to_lowercase();
+        for (name, table) in &mut self.tables {
+            let name = name.name.as_str().to_lowercase();
+            table.is_written |= runs_code || text.contains(&name);
         }
     }
 

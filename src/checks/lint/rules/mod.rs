@@ -9,6 +9,7 @@ pub mod index_budget;
 pub mod late_validation;
 pub mod long_name;
 pub mod redundant_index;
+pub mod refused_by_rows;
 pub mod rename_in_use;
 pub mod required_column;
 pub mod small_key;

@@ -87,12 +87,6 @@ fn cause(large: &Large<'_>, action: &Action) -> Option<(&'static str, String)> {
 /// Whether the column is known to have no NULL.
 fn is_proven(large: &Large<'_>, column: &Ident) -> bool {
     let declared = large.table.columns.get(column).is_some_and(|known| known.not_null);
-    let spelled = |text: &str| {
-        let words: Vec<&str> =
-            text.split(['(', ')', ' ', '\n']).filter(|w| !w.is_empty()).collect();
-        words.join(" ").to_lowercase()
-    };
-    let wanted = spelled(&format!("{column} is not null"));
-    let says = |text: &str| spelled(text).split(" and ").any(|part| part == wanted);
-    declared || large.table.checks.iter().any(|check| check.valid && says(&check.text))
+    let mut checks = large.table.checks.iter();
+    declared || checks.any(|check| check.valid && check.says_not_null(column))
 }

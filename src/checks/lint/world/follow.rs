@@ -1,6 +1,6 @@
 //! What statements do to what is known of the database, as far as their text tells.
 
-use super::{Check, Column, ForeignKey, Index, PrimaryKey, Table, World};
+use super::{Check, Column, ForeignKey, Index, PrimaryKey, Seen, Table, World};
 use crate::model::finding::Place;
 use crate::model::ident::{Ident, QualifiedName};
 use crate::sql::alter_table::{Action, alter_table};
@@ -132,6 +132,7 @@ impl World {
             Action::SetType { column, type_name, .. } => self.change(&name, |table| {
                 if let Some(column) = table.columns.get_mut(column) {
                     column.type_name = type_name.clone();
+                    column.seen = Seen::default();
                 }
             }),
             Action::SetNotNull(column) => self.change(&name, |table| {
@@ -209,7 +210,8 @@ impl World {
     }
 
     fn add_column(&mut self, name: &QualifiedName, column: &column::Column, made: Option<&Place>) {
-        let known = Column { type_name: column.type_name.clone(), not_null: column.not_null };
+        let (type_name, not_null) = (column.type_name.clone(), column.not_null);
+        let known = Column { type_name, not_null, seen: Seen::default() };
         let itself = vec![column.name.clone()];
         let references = column.references.as_ref().map(|references| ForeignKey {
             name: None,

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX settings_position_idx ON settings (position);
