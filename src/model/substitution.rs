@@ -130,7 +130,7 @@ pub struct Substitute {
     pub sql_digest: String,
     /// Which of its sets of values, from 0.
     pub set: usize,
-    /// `$n`.
+    /// `$n`; values inside the text count on behind these.
     pub parameter: usize,
     /// The value in its place.
     pub value: String,

@@ -10,6 +10,7 @@ use self::tokens::Cursor;
 pub mod alter_table;
 pub mod column;
 mod column_name;
+pub mod compared;
 pub mod index_shape;
 pub mod locks;
 pub mod normalised;

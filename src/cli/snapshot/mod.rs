@@ -12,6 +12,7 @@ mod statements;
 pub mod substitutes;
 mod take;
 mod verify;
+mod workload;
 
 /// Describe a database to the planner in one small file, without its rows
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 use crate::model::finding::{Finding, Severity};
 use crate::model::substitution::{Substitute, sql_digest};
 use crate::profile::Query;
+use crate::sql::compared::{as_parameters, with_values};
 
 /// The queries as to be planned on the snapshot's shadow: values that are compared with redacted
 /// columns are those that stand for them. A query that is another one than when the snapshot was
@@ -17,7 +18,12 @@ pub fn as_there(substitutes: &[Substitute], queries: &[Query]) -> (Vec<Query>, V
         if !other.is_empty() {
             findings.push(changed(&query));
         }
-        for one in same {
+        let own = as_parameters(&query.sql).own;
+        let (of_sets, of_text): (Vec<_>, Vec<_>) =
+            same.into_iter().partition(|one| one.parameter <= own);
+        let others = of_text.into_iter().map(|one| (one.parameter, one.value.clone())).collect();
+        query.sql = with_values(&query.sql, &others);
+        for one in of_sets {
             let values = query.parameters.get_mut(one.set);
             let value = values.and_then(|values| values.get_mut(one.parameter.checked_sub(1)?));
             if let Some(value) = value {
@@ -48,7 +54,7 @@ mod tests {
             parameters: vec![vec!["a".to_string()], vec!["b".to_string(), "c".to_string()]],
             ..Query::default()
         };
-        let sql = "select * from t where email = $1 and at > $2";
+        let sql = "select * from t where email = $1 and at > $2 and id = 5";
         let substitute = Substitute {
             query: "q".to_string(),
             sql_digest: sql_digest(sql),
@@ -57,9 +63,12 @@ mod tests {
             value: "7".to_string(),
         };
         let gone = Substitute { set: 2, ..substitute.clone() };
-        let substitutes = [substitute, gone];
+        let inside =
+            Substitute { set: 0, parameter: 3, value: "9".to_string(), ..substitute.clone() };
+        let substitutes = [substitute, gone, inside];
         let (there, findings) = as_there(&substitutes, &[query(sql)]);
         assert_eq!(there[0].parameters, [vec!["a"], vec!["7", "c"]]);
+        assert_eq!(there[0].sql, "select * from t where email = $1 and at > $2 and id = '9'");
         assert!(findings.is_empty());
         let (there, findings) = as_there(&substitutes, &[query("select $1, $2")]);
         assert_eq!(there[0].parameters, [vec!["a"], vec!["b", "c"]]);

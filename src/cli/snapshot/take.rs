@@ -1,6 +1,5 @@
 //! `pgtune snapshot take`: writes what the planner knows of the database into a file.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,28 +8,23 @@ use clap::ValueHint;
 use crate::cli::context::Context;
 use crate::cli::database::Database;
 use crate::error::Result;
-use crate::model::disclosure::{Column, Disclosure, Treatment, Values, disclose};
+use crate::model::disclosure::{Disclosure, Treatment, Values, disclose};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::snapshot::{ColumnStatistics, Snapshot};
-use crate::model::substitution::{Substitute, sql_digest};
-use crate::model::units::{Millis, human_bytes, human_duration, plural};
-use crate::pg::explain::{self, Asking};
-use crate::pg::session::Session;
+use crate::model::units::{human_bytes, human_duration, plural};
 use crate::pg::statements::query;
-use crate::pg::substitution::{Binding, substitute};
+use crate::pg::substitution::substitute;
 use crate::pg::{server, snapshot};
 use crate::profile::Query;
-use crate::query_plan::parameters::{Comparison, Use, columns, uses};
 use crate::report::Report;
 use crate::shadow::dump;
 use crate::shadow::surroundings::Surroundings;
-use crate::sql::query::{Does, look};
 use crate::sql::secrets::without_secrets;
-use crate::sql::tokens::names;
 
 use super::file::{self, DEFAULT};
 use super::statements;
+use super::workload::Workload;
 
 /// Write what the planner knows of the database into a file
 ///
@@ -76,7 +70,9 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let queries: Vec<Query> = statements.iter().map(query).collect();
     let queries = [context.profile().queries.as_slice(), queries.as_slice()].concat();
     let workload = match values {
-        Values::Workload | Values::All => workload(context, &mut session, &server, &queries)?,
+        Values::Workload | Values::All => {
+            Workload::of(context, &mut session, server.version_num, &queries)?
+        }
         Values::None => Workload::default(),
     };
     let ties = snapshot::ties(&mut session)?;
@@ -90,6 +86,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     snapshot::add_ends(&mut session, &mut taken)?;
     substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
     disclose(&mut taken, &disclosure);
+    taken.unread.extend(workload.unranked(&taken.columns));
     let closed = snapshot::closed(&mut session)?;
     add_schema(context, &database, &mut taken, &closed, &args)?;
     let bytes = file::write(&args.file, &taken)?;
@@ -149,82 +146,3 @@ fn left_out(closed: &[QualifiedName]) -> Option<Finding> {
     let finding = Finding::new("schema-unread", Severity::Warning, first.to_string(), message);
     Some(finding.help("grant the role SELECT on them, or pg_read_all_data"))
 }
-
-/// What queries tell of columns.
-#[derive(Default)]
-struct Workload {
-    /// Those that they filter, join, group or sort by.
-    used: BTreeSet<Column>,
-    /// The values that they compare with them.
-    bindings: Vec<Binding>,
-}
-
-/// What the plans of queries say of columns.
-fn workload(
-    context: &Context,
-    session: &mut Session,
-    server: &server::Server,
-    queries: &[Query],
-) -> Result<Workload> {
-    let asking = Asking {
-        is_generic: true,
-        statement_timeout: PLAN_TIMEOUT,
-        settings: explain::without_pruning(),
-        ..Asking::default()
-    };
-    let (mut workload, mut named) = (Workload::default(), Vec::new());
-    for query in queries {
-        let Ok(looked) = look(&query.sql) else { continue };
-        // Planning it would take ROW EXCLUSIVE: what it names counts.
-        if looked.does != Does::Reads {
-            named.push(names(looked.text));
-            continue;
-        }
-        let plan = explain::set_up(session, query, &asking)
-            .and_then(|()| explain::generic(session, looked.text, server.version_num));
-        match plan {
-            Ok(json) => {
-                workload.used.extend(columns(&json));
-                let uses = uses(&json);
-                workload.bindings.extend(uses.iter().flat_map(|one| bindings(query, one)));
-            }
-            Err(failure) => {
-                context.ui.warn(&format!(
-                    "{}: {}; none of its columns count",
-                    query.name, failure.message
-                ));
-            }
-        }
-    }
-    explain::end(session)?;
-    let columns = snapshot::columns_named(session, named.iter().flatten())?;
-    workload.used.extend(columns.into_iter().filter(|(table, column)| {
-        named.iter().any(|names| names.contains(&table.name) && names.contains(column))
-    }));
-    Ok(workload)
-}
-
-/// The values that a query compares with a column, in each of its sets. Of arrays and patterns
-/// there are none: what is in them has no rank.
-fn bindings(query: &Query, one: &Use) -> Vec<Binding> {
-    let is_single = match one.comparison {
-        Comparison::Equal | Comparison::From | Comparison::UpTo => true,
-        Comparison::Any | Comparison::Like => false,
-    };
-    let sets = query.parameters.iter().enumerate().filter(|_| is_single);
-    let bindings = sets.filter_map(|(set, values)| {
-        let place = Substitute {
-            query: query.name.clone(),
-            sql_digest: sql_digest(&query.sql),
-            set,
-            parameter: one.parameter,
-            value: String::new(),
-        };
-        let value = values.get(one.parameter.checked_sub(1)?)?.clone();
-        Some(Binding { column: (one.relation.clone(), one.column.clone()), place, value })
-    });
-    bindings.collect()
-}
-
-/// How long planning a query may take.
-const PLAN_TIMEOUT: Millis = Millis(5_000);
