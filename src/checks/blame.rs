@@ -1,7 +1,8 @@
 //! Which statement of a migration made a query's plan another one. Pure.
 //!
 //! It is the one about an index that the plan lost, else the one about an index that it gained,
-//! else the first that touches one of its tables.
+//! else the first that touches one of its tables. Of a query that fails it is the first that takes
+//! away what the server misses.
 
 use super::lint::File;
 use super::lint::world::{Index as Known, World};
@@ -11,6 +12,7 @@ use crate::query_plan::{Index, Node, QueryPlan};
 use crate::sql::Statement;
 use crate::sql::index_shape::IndexShape;
 use crate::sql::statement::Kind;
+use crate::sql::tokens::names;
 
 /// A statement, and what it did to the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct Blame {
     /// What it did.
     pub did: Did,
 }
+
+/// A plan, or in the server's words why there is none.
+pub type Planned<'a> = std::result::Result<&'a QueryPlan, &'a str>;
 
 /// What a statement did to a plan, the surest last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,19 +37,25 @@ pub enum Did {
     Made,
     /// It dropped an index that the plan used.
     Dropped(QualifiedName),
+    /// It took away, or gave another name or type, to what the query names.
+    TookAway,
 }
 
 /// The statement of `files` that did most to a plan, where any has one. `world` knows what each of
 /// their statements makes and drops.
-pub fn blame(files: &[File<'_>], world: &World, sides: [Option<&QueryPlan>; 2]) -> Option<Blame> {
-    let mut blames: Vec<Blame> =
-        files.iter().filter_map(|file| of_file(file, world, sides)).collect();
+pub fn blame(files: &[File<'_>], world: &World, sides: [Planned<'_>; 2]) -> Option<Blame> {
+    let of_file = |file: &File<'_>| match sides {
+        [_, Err(why)] => of_failure(file, sides, why),
+        [_, Ok(_)] => of_plan(file, world, sides),
+    };
+    let mut blames: Vec<Blame> = files.iter().filter_map(of_file).collect();
     // The last of equals: what comes later is what the plan came from.
     let surest = (0..blames.len()).max_by_key(|at| &blames[*at].did)?;
     Some(blames.swap_remove(surest))
 }
 
-fn of_file(file: &File<'_>, world: &World, sides: [Option<&QueryPlan>; 2]) -> Option<Blame> {
+/// The statement behind which a query has another plan.
+fn of_plan(file: &File<'_>, world: &World, sides: [Planned<'_>; 2]) -> Option<Blame> {
     let [before, after] = sides.map(|plan| plan.map(uses).unwrap_or_default());
     let lost = only_in(&before, &after);
     let gained = only_in(&after, &before);
@@ -63,12 +74,46 @@ fn of_file(file: &File<'_>, world: &World, sides: [Option<&QueryPlan>; 2]) -> Op
     if let Some(place) = made.min() {
         return Some(Blame { place, did: Did::Made });
     }
+    of_touch(file, sides)
+}
+
+/// The first statement that touches a table of the plans, else the first of the file.
+fn of_touch(file: &File<'_>, sides: [Planned<'_>; 2]) -> Option<Blame> {
     let tables: Vec<Ident> = sides.into_iter().flatten().flat_map(tables).collect();
-    let at = |statement: &Statement| Place { path: file.path.to_string(), line: statement.line };
     match file.statements.iter().find(|statement| touches(statement, &tables)) {
-        Some(statement) => Some(Blame { place: at(statement), did: Did::Touched }),
-        None => file.statements.first().map(|first| Blame { place: at(first), did: Did::Unknown }),
+        Some(statement) => Some(Blame { place: at(file, statement), did: Did::Touched }),
+        None => {
+            let first = file.statements.first()?;
+            Some(Blame { place: at(file, first), did: Did::Unknown })
+        }
     }
+}
+
+/// The statement behind which a query fails for this reason: the first that names what is missing,
+/// with a word for taking something away.
+fn of_failure(file: &File<'_>, sides: [Planned<'_>; 2], why: &str) -> Option<Blame> {
+    const OF_THE_SERVER: [&str; 9] =
+        ["column", "relation", "function", "operator", "schema", "type", "of", "table", "exist"];
+    const TAKES_AWAY: [&str; 4] = ["drop", "rename", "type", "schema"];
+    let missed = names(why).into_iter().filter(|name| !OF_THE_SERVER.contains(&name.as_str()));
+    let missed: Vec<Ident> = missed.collect();
+    let takes_away = |statement: &&Statement| {
+        let (text, words) = (statement.text.to_lowercase(), names(&statement.text));
+        // What code runs is inside its strings.
+        let says = |word: &Ident| match statement.runs_code() {
+            true => text.contains(&word.as_str().to_lowercase()),
+            false => words.contains(word),
+        };
+        missed.iter().any(says) && TAKES_AWAY.map(Ident::from_sql).iter().any(says)
+    };
+    match file.statements.iter().find(takes_away) {
+        Some(statement) => Some(Blame { place: at(file, statement), did: Did::TookAway }),
+        None => of_touch(file, sides),
+    }
+}
+
+fn at(file: &File<'_>, statement: &Statement) -> Place {
+    Place { path: file.path.to_string(), line: statement.line }
 }
 
 /// An index that a plan uses, and the table (at the top, where it is a partition) that it is on.
@@ -171,37 +216,67 @@ mod tests {
     }
 
     /// Line and deed of the statement of a migration that is to blame.
-    fn blamed(sql: &str, before: &QueryPlan, after: Option<&QueryPlan>) -> Option<(usize, Did)> {
+    fn blamed(sql: &str, before: &QueryPlan, after: Planned<'_>) -> Option<(usize, Did)> {
         let mut world = World::default();
         parse(BEFORE).unwrap().iter().for_each(|one| world.follow(&one.text, None));
         let statements = parse(sql).unwrap();
         let files = [File { path: "V1.sql", statements: &statements }];
         let world = lint(&files, world, &CheckRules::default()).world;
-        blame(&files, &world, [Some(before), after]).map(|blame| (blame.place.line, blame.did))
+        blame(&files, &world, [Ok(before), after]).map(|blame| (blame.place.line, blame.did))
     }
 
     #[test]
     fn an_index_that_is_gone_comes_before_one_that_is_new() {
         let (old, new) = (plan(Some(("t_1_a_idx", "a"))), plan(Some(("t_1_b_idx", "b"))));
         let sql = "select 1;\ncreate index on app.t (b);\ndrop index app.t_a;";
-        let Some((3, Did::Dropped(index))) = blamed(sql, &old, Some(&new)) else { panic!() };
+        let Some((3, Did::Dropped(index))) = blamed(sql, &old, Ok(&new)) else { panic!() };
         assert_eq!(index.to_string(), "app.t_a");
         let sql = "select 1;\ncreate index on app.t (b);\nalter table app.t add c int;";
-        assert_eq!(blamed(sql, &old, Some(&new)), Some((2, Did::Made)));
+        assert_eq!(blamed(sql, &old, Ok(&new)), Some((2, Did::Made)));
         let sql = "select 1;\nalter table app.t\n  drop constraint t_b;";
         let unique = plan(Some(("t_1_b_a_key", "b, a")));
-        assert!(matches!(blamed(sql, &unique, Some(&plan(None))), Some((3, Did::Dropped(_)))));
+        assert!(matches!(blamed(sql, &unique, Ok(&plan(None))), Some((3, Did::Dropped(_)))));
     }
 
     #[test]
     fn else_it_is_what_touches_the_table() {
         let (old, new) = (plan(Some(("t_1_a_idx", "a"))), plan(None));
         let sql = "create table u (a int);\nalter table app.t add c int;\ndrop index u_a;";
-        assert_eq!(blamed(sql, &old, Some(&new)), Some((2, Did::Touched)));
-        assert_eq!(blamed("select 1;\nselect 2;", &old, Some(&new)), Some((1, Did::Unknown)));
-        // A query that fails now, and code that names the table.
+        assert_eq!(blamed(sql, &old, Ok(&new)), Some((2, Did::Touched)));
+        assert_eq!(blamed("select 1;\nselect 2;", &old, Ok(&new)), Some((1, Did::Unknown)));
+        // Code that names the table.
         let sql = "select 1;\n\ndo $$ begin execute 'x' || ' t '; end $$;";
-        assert_eq!(blamed(sql, &old, None), Some((3, Did::Touched)));
-        assert_eq!(blamed("", &old, None), None);
+        assert_eq!(blamed(sql, &old, Ok(&new)), Some((3, Did::Touched)));
+        assert_eq!(blamed("", &old, Ok(&new)), None);
+    }
+
+    #[test]
+    fn a_query_that_fails_misses_what_was_taken_away() {
+        let old = plan(Some(("t_1_a_idx", "a")));
+        for (why, sql, expected) in [
+            (
+                "column t.b does not exist",
+                "create index on app.t (b);\ndrop index app.t_a;\nalter table app.t drop b;",
+                Some((3, Did::TookAway)),
+            ),
+            (
+                "relation \"t\" does not exist",
+                "alter table app.t add c int;\nalter table app.t rename to u;",
+                Some((2, Did::TookAway)),
+            ),
+            (
+                "column \"b\" does not exist",
+                "alter table u drop c;\ndo $$ begin execute 'ALTER TABLE t DROP b'; end $$;",
+                Some((2, Did::TookAway)),
+            ),
+            (
+                "operator does not exist: text = integer",
+                "drop index app.t_a;\nalter table app.t alter a type text;",
+                Some((2, Did::TookAway)),
+            ),
+            ("permission denied", "alter table app.t add c int;", Some((1, Did::Touched))),
+        ] {
+            assert_eq!(blamed(sql, &old, Err(why)), expected, "{why}");
+        }
     }
 }

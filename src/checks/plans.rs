@@ -1,20 +1,21 @@
 //! What pending migrations do to the plans of queries, as findings at the statements that did it.
 //! Pure.
 
-use super::blame::{Blame, Did, blame};
+use super::blame::{Blame, Did, Planned, blame};
 use super::lint::File;
 use super::lint::world::World;
 use crate::model::finding::{Finding, Severity};
 use crate::model::gate::Thresholds;
 use crate::model::ident::QualifiedName;
 use crate::model::units::plural;
-use crate::query_plan::QueryPlan;
 use crate::query_plan::captures::{Captured, Captures, Compared, compare, is_news};
-use crate::query_plan::verdict::{Verdict, judge};
+use crate::query_plan::verdict::{Outcome, Verdict, judge};
 use crate::query_plan::workload::{Impact, WorkloadJudgement};
 
 /// The check that a query fails which stops the gate.
 pub const PLAN_WORSE: &str = "plan-worse";
+/// The check that a query fails which has no plan any more.
+pub const QUERY_FAILS: &str = "query-fails";
 /// The check that an index fails which is dropped, and whose loss makes queries worse.
 pub const DROPPED_IN_USE: &str = "dropped-index-in-use";
 /// The check that a query fails which is cheaper by the estimate, and lost what made it safe.
@@ -80,6 +81,13 @@ pub fn findings(
     let mut told = Vec::new();
     for impact in workload.queries.iter().filter(|query| query.blocks) {
         let blame = pending.blame(&changes, &impact.name);
+        if impact.verdict == Verdict::Failed {
+            let finding =
+                Finding::new(QUERY_FAILS, Severity::Error, &impact.name, impact.reasons.join("; "))
+                    .help("keep the old beside the new until nothing runs this query any more");
+            told.push(Told { finding: at(finding, blame), worse: vec![impact.name.clone()] });
+            continue;
+        }
         if let Some(Blame { did: Did::Dropped(index), .. }) = &blame {
             match dropped.iter_mut().find(|(known, _, _)| known == index) {
                 Some((_, _, queries)) => queries.push(impact),
@@ -170,7 +178,7 @@ impl Pending<'_> {
             (self.is_worse(one), is_news(one.judgement.verdict), one.judgement.verdict)
         })?;
         let files = self.files.get(step.from..step.to)?;
-        blame(files, self.world, [plan(worst.before), plan(worst.after)])
+        blame(files, self.world, [planned(worst.before), planned(worst.after)])
     }
 
     /// Whether a query is worse after a step than it was before all of them.
@@ -182,8 +190,11 @@ impl Pending<'_> {
     }
 }
 
-fn plan(captured: &Captured) -> Option<&QueryPlan> {
-    captured.capture().map(|capture| &capture.plan)
+fn planned(captured: &Captured) -> Planned<'_> {
+    match &captured.outcome {
+        Outcome::Plan(capture) => Ok(&capture.plan),
+        Outcome::Error(why) | Outcome::TimedOut(why) | Outcome::Locked(why) => Err(why),
+    }
 }
 
 /// By how much the cost grew.

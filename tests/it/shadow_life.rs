@@ -129,6 +129,24 @@ fn renamed_tables_and_columns_keep_what_is_known_of_them() {
 }
 
 #[test]
+fn a_query_that_fails_is_told_once_where_its_name_went() {
+    let query = "select count(*) from orders where customer = 3";
+    let Some((project, _database)) = project("fails", ORDERS, query) else { return };
+    project.migration(
+        "V1__rename",
+        "create index orders_kind on orders (kind);\n\
+         alter table orders add column customer_note text;\n\
+         drop index orders_customer;\n\
+         alter table orders rename column customer to buyer;\n",
+    );
+    let said = check(&project);
+    let expected = ["3 foreign-key-without-index", "4 rename-in-use", "4 query-fails"];
+    assert_eq!(findings(&said), expected, "{said}");
+    assert_eq!(said.code, 1, "{said}");
+    assert!(said.stderr.contains("would be worse: one"), "{said}");
+}
+
+#[test]
 fn what_needs_production_is_told_and_the_rest_goes_on() {
     let Some((project, _database)) = project("needs", ORDERS, "select 1 from orders") else {
         return;

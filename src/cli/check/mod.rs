@@ -214,7 +214,12 @@ fn planned(
     }
     report.sections.extend(queries);
     let scanned = dropped::scanned(world, &before, examination.snapshot.counters_since.as_deref());
-    let findings = after.findings.into_iter().chain(scanned).collect();
+    let is_told = |one: &Finding| {
+        let query = after.queries.iter().find(|query| query.label() == one.subject);
+        query.is_some_and(|query| told.iter().any(|told| told.worse.contains(&query.query)))
+    };
+    let alone = after.findings.iter().filter(|one| !is_told(one)).cloned();
+    let findings = alone.chain(scanned).collect();
     Ok(Planned { findings, told, report, foretold })
 }
 
