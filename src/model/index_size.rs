@@ -1,12 +1,10 @@
 //! How many pages an index will have that is not built yet, as a fresh build would leave it.
 
-/// Bytes of a page for items: 8,192 without the page's header and an index's own 16 bytes.
-const PAGE: f64 = 8_192.0 - 24.0 - 16.0;
+use super::index_tuple::{HEADER, INNER_FILL, PAGE, POINTER, aligned};
+
 /// What a leaf of a b-tree is filled to at a build, where the index does not say (in per cent).
 const BTREE_FILL: f64 = 90.0;
-/// An index tuple's header, a line pointer, a heap TID.
-const HEADER: f64 = 8.0;
-const POINTER: f64 = 4.0;
+/// A heap TID in a list of them.
 const TID: f64 = 6.0;
 /// The longest list of rows of one key that a build makes (`_bt_load` in nbtsort.c: a tenth of a
 /// page).
@@ -75,7 +73,7 @@ fn btree(shape: &Shape<'_>, content: &Content) -> f64 {
     let leaves = plain_leaves(shape, content);
     let leaves = if shape.shares_keys { leaves.min(shared_leaves(shape, content)) } else { leaves };
     // Inner pages are few, however wide their keys are; one page says where the root is.
-    let fan_out = (PAGE * 0.7 / (aligned(HEADER + content.width) + POINTER)).max(2.0);
+    let fan_out = (PAGE * INNER_FILL / (aligned(HEADER + content.width) + POINTER)).max(2.0);
     leaves + leaves / (fan_out - 1.0) + 1.0
 }
 
@@ -126,11 +124,6 @@ fn gin(content: &Content) -> f64 {
     const BYTES_PER_ROW: f64 = 2.5;
     let elements = (content.width / BYTES_PER_ELEMENT).max(1.0);
     1.0 + content.rows * elements * BYTES_PER_ROW / (PAGE * 0.9)
-}
-
-/// Items begin at multiples of eight bytes (`MAXALIGN`).
-fn aligned(bytes: f64) -> f64 {
-    (bytes / 8.0).ceil() * 8.0
 }
 
 #[cfg(test)]

@@ -1,15 +1,9 @@
 //! How high an index tree is, from its pages and its keys: each descent is charged by it.
 
 use super::index_size::{Content, Shape, index_pages};
+use super::index_tuple::{HEADER, INNER_FILL, PAGE, POINTER, aligned};
 
-/// Bytes of a page for items: 8,192 without the page's header and the tree's own 16 bytes.
-const PAGE: f64 = 8_192.0 - 24.0 - 16.0;
-/// Builds and splits leave inner pages this full (`BTREE_NONLEAF_FILLFACTOR` in nbtree.h).
-const INNER_FILL: f64 = 0.70;
-/// An index tuple's header, and its line pointer.
-const HEADER: f64 = 8.0;
-const POINTER: f64 = 4.0;
-/// A heap TID, which tells equal keys apart.
+/// A heap TID behind a key, aligned, which tells equal keys apart.
 const TID: f64 = 8.0;
 
 /// A key column of a b-tree.
@@ -96,11 +90,6 @@ impl Tree {
         }
         bytes + (aligned(width) + TID) * reached
     }
-}
-
-/// Items begin at multiples of eight bytes (`MAXALIGN`).
-fn aligned(bytes: f64) -> f64 {
-    (bytes / 8.0).ceil() * 8.0
 }
 
 #[cfg(test)]

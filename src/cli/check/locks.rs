@@ -2,17 +2,16 @@
 
 use crate::model::finding::Place;
 use crate::model::lock::LockMode;
-use crate::model::lock_trace::{TracedLock, Work};
+use crate::model::lock_trace::TracedLock;
+use crate::model::table_bytes::TableBytes;
 use crate::planner::Migration;
 use crate::report::locks::LockRow;
-
-use super::Sizes;
 
 /// How much of a statement is told.
 const STATEMENT_MAX: usize = 80;
 
 /// The locks that stop somebody, statement by statement, on tables as large as they are there.
-pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> Vec<LockRow> {
+pub fn rows(locks: &[TracedLock], sizes: &TableBytes<'_>, pending: &[Migration]) -> Vec<LockRow> {
     // Several may stand on one line.
     let statement = |place: &Place| {
         let migration = pending.iter().find(|one| one.path == place.path)?;
@@ -28,23 +27,13 @@ pub fn rows(locks: &[TracedLock], sizes: &Sizes<'_>, pending: &[Migration]) -> V
     let stopping = locks.iter().filter(stops).filter(|one| sizes.has(&one.table));
     stopping
         .map(|one| {
-            let bytes = sizes.bytes(&one.table, one.work);
-            let expected_ms = match one.work {
-                Work::Rewrite => Some(working_ms(bytes + sizes.index_bytes(&one.table))),
-                Work::FullScan => Some(working_ms(bytes)),
-                Work::Instant => None,
-            };
+            let TracedLock { place, table, mode, work } = one;
+            let bytes = sizes.worked_on(table, *work);
             LockRow {
-                statement: statement(&one.place).unwrap_or_default(),
-                expected_ms,
-                ..LockRow::new(one.place.clone(), one.table.to_string(), bytes, one.mode, one.work)
+                statement: statement(place).unwrap_or_default(),
+                expected_ms: sizes.expected_ms(table, *work),
+                ..LockRow::new(place.clone(), table.to_string(), bytes, *mode, *work)
             }
         })
         .collect()
-}
-
-/// About how long a table takes to be written anew with its indexes, or to be read and sorted.
-fn working_ms(bytes: u64) -> u64 {
-    const BYTES_PER_MS: u64 = 50_000;
-    bytes / BYTES_PER_MS
 }

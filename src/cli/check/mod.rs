@@ -1,6 +1,5 @@
 //! `pgtune check`: what the pending migrations would do to production, told before they get there.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use crate::checks::lint::world::World;
@@ -22,7 +21,8 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Place, Severity, has_errors};
 use crate::model::ident::QualifiedName;
 use crate::model::lock_trace::Work;
-use crate::model::snapshot::{RelationSize, Snapshot};
+use crate::model::snapshot::Snapshot;
+use crate::model::table_bytes::TableBytes;
 use crate::pg::foretell::Foretold;
 use crate::planner::Migration;
 use crate::profile::{Profile, Query};
@@ -74,51 +74,6 @@ pub struct Examination<'a> {
     stopped: &'a AtomicBool,
 }
 
-/// How large the tables of production are.
-pub struct Sizes<'a> {
-    block_bytes: u64,
-    tables: BTreeMap<&'a QualifiedName, &'a RelationSize>,
-    /// Pages of all indexes, by their table.
-    index_pages: BTreeMap<&'a QualifiedName, u64>,
-}
-
-impl<'a> Sizes<'a> {
-    fn of(snapshot: &'a Snapshot) -> Sizes<'a> {
-        let is_index = |one: &&RelationSize| matches!(one.kind, 'i' | 'I');
-        let (indexes, tables): (Vec<_>, Vec<_>) = snapshot.relations.iter().partition(is_index);
-        let mut index_pages: BTreeMap<&QualifiedName, u64> = BTreeMap::new();
-        for index in indexes {
-            let Some(table) = &index.table else { continue };
-            *index_pages.entry(table).or_default() += index.file_pages;
-        }
-        Sizes {
-            block_bytes: u64::from(snapshot.server.block_size),
-            tables: tables.into_iter().map(|one| (&one.name, one)).collect(),
-            index_pages,
-        }
-    }
-
-    /// Whether a table is there.
-    fn has(&self, table: &QualifiedName) -> bool {
-        self.tables.contains_key(table)
-    }
-
-    /// The bytes of a table, with its TOAST where that is written too; 0 where it is not there.
-    fn bytes(&self, table: &QualifiedName, work: Work) -> u64 {
-        let Some(size) = self.tables.get(table) else { return 0 };
-        let toast_pages = match work {
-            Work::Rewrite => size.toast_pages,
-            Work::FullScan | Work::Instant => 0,
-        };
-        (size.file_pages + toast_pages) * self.block_bytes
-    }
-
-    /// The bytes of a table's indexes.
-    fn index_bytes(&self, table: &QualifiedName) -> u64 {
-        self.index_pages.get(table).copied().unwrap_or_default() * self.block_bytes
-    }
-}
-
 /// A database with the schema of production, of which others are copied.
 const ORIGIN: &str = "origin";
 
@@ -148,8 +103,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let (snapshot, applied, pending, queries) = (&snapshot, &applied, &pending, &queries);
     let examination = Examination { profile, snapshot, applied, pending, queries, stopped };
-    let (sizes, files) = (Sizes::of(snapshot), lint::files(pending));
-    let bytes = |table: &QualifiedName, work: Work| sizes.bytes(table, work);
+    let (sizes, files) = (TableBytes::of(snapshot), lint::files(pending));
+    let bytes = |table: &QualifiedName, work: Work| sizes.worked_on(table, work);
     let measured = measured::findings(&traced, bytes, &files, &profile.check, &linted.findings);
     // Before its tables are as large as production's.
     let (runway, timelines) = runway::look(context, &after, &linted.world)?;
