@@ -32,15 +32,16 @@ pub fn column_values(
     );
     let rows =
         rows.map_err(|failure: Failure| failure.explain("cannot read the statistics of columns"))?;
+    let keys = relations.iter().map(String::as_str).zip(names.iter().copied());
+    let asked: BTreeMap<(&str, &str), &Column> = keys.zip(columns).collect();
     let mut values = BTreeMap::new();
     for row in rows {
-        let (relation, name): (&str, &str) = (row.get(0), row.get(1));
-        let asked = columns
-            .iter()
-            .find(|(of, column)| column.as_str() == name && of.to_string() == relation);
-        if let Some(column) = asked {
+        if let Some(column) = asked.get(&(row.get(0), row.get(1))) {
             let picked = |at| row.get::<_, Option<Vec<String>>>(at).unwrap_or_default();
-            values.insert(column.clone(), ColumnValues { common: picked(2), bounds: picked(3) });
+            values.insert(
+                Column::clone(column),
+                ColumnValues { common: picked(2), bounds: picked(3) },
+            );
         }
     }
     Ok(values)
