@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::extended_statistics::ExtendedStatistics;
 use super::groups::Groups;
 use super::ident::{Ident, QualifiedName};
-use super::snapshot::{ColumnStatistics, Snapshot};
+use super::snapshot::{ColumnSample, ColumnStatistics, Snapshot};
 
 /// A column of a table.
 pub type Column = (QualifiedName, Ident);
@@ -38,6 +38,8 @@ pub struct Ties {
     pub expressions: BTreeMap<Column, (QualifiedName, String)>,
     /// Columns that foreign keys connect, in pairs.
     pub keys: Vec<(Column, Column)>,
+    /// Columns of views, each with one that its values may come from.
+    pub sources: Vec<(Column, Column)>,
     /// What names the content of columns besides their own names: the expression of a generated
     /// column, the parts of a composite one.
     pub origins: BTreeMap<Column, String>,
@@ -107,20 +109,35 @@ impl<'a> Disclosure<'a> {
         disclosure
     }
 
+    /// Those that follow from the names, and from each other, until none is new.
     fn redacted_columns(&self) -> BTreeSet<Column> {
         let of_tree = |(table, column): &Column| self.ties.of_tree(table, column);
-        let origins = self.ties.origins.iter().filter(|(_, origin)| self.names(origin));
-        let mut redacted: BTreeSet<Column> = origins.map(|(column, _)| of_tree(column)).collect();
-        let pairs = || self.ties.keys.iter().map(|(one, other)| (of_tree(one), of_tree(other)));
-        let groups = Groups::of(pairs());
-        let columns: BTreeSet<Column> = pairs().flat_map(|(one, other)| [one, other]).collect();
-        let is_redacted = |one: &&Column| self.names(one.1.as_str()) || redacted.contains(one);
-        let named: BTreeSet<&Column> =
-            columns.iter().filter(is_redacted).map(|one| groups.name(one)).collect();
-        let connected = columns.iter().filter(|one| named.contains(groups.name(one)));
-        let connected: Vec<Column> = connected.cloned().collect();
-        redacted.extend(connected);
-        redacted
+        let pairs = |pairs: &[(Column, Column)]| -> Vec<(Column, Column)> {
+            pairs.iter().map(|(one, other)| (of_tree(one), of_tree(other))).collect()
+        };
+        let (keys, sources) = (pairs(&self.ties.keys), pairs(&self.ties.sources));
+        let origins: Vec<(Column, &String)> =
+            self.ties.origins.iter().map(|(column, text)| (of_tree(column), text)).collect();
+        let mut redacted = BTreeSet::new();
+        loop {
+            let count = redacted.len();
+            let is_known = |one: &Column| self.names(one.1.as_str()) || redacted.contains(one);
+            let tells = |table: &QualifiedName, text: &str| {
+                let mut of_table = redacted.iter().filter(|(of, _)| of == table);
+                self.names(text) || of_table.any(|(_, column)| mentions(text, column))
+            };
+            let made = origins.iter().filter(|(column, text)| tells(&column.0, text));
+            let made = made.map(|(column, _)| column);
+            let taken = sources.iter().filter(|(_, source)| is_known(source));
+            let taken = taken.map(|(column, _)| column);
+            let met = keys.iter().filter(|(one, other)| is_known(one) || is_known(other));
+            let met = met.flat_map(|(one, other)| [one, other]);
+            let new: Vec<Column> = made.chain(taken).chain(met).cloned().collect();
+            redacted.extend(new);
+            if redacted.len() == count {
+                return redacted;
+            }
+        }
     }
 
     /// Whether a part of a name that is to be redacted is in a text.
@@ -167,12 +184,16 @@ impl<'a> Disclosure<'a> {
         }
     }
 
-    /// Whether a value is a document with a key that is to be redacted.
-    fn tells_of_documents(&self, column: &ColumnStatistics) -> bool {
+    /// Whether one of these values is a document with a key that is to be redacted.
+    fn is_told_by<'t>(&self, values: impl Iterator<Item = &'t String>) -> bool {
         let is_document = |text: &&String| text.starts_with(['{', '[']) && text.contains("\":");
-        let values = column.values.as_ref();
-        let texts = values.map(|one| one.most_common_vals.iter().chain(&one.histogram_bounds));
-        texts.into_iter().flatten().filter(is_document).any(|text| self.names(text))
+        let mut documents = values.filter(is_document);
+        documents.any(|text| self.names(text))
+    }
+
+    /// The same of what statistics have of a column.
+    fn tells_of_documents(&self, column: &ColumnStatistics) -> bool {
+        self.is_told_by(column.values.iter().flat_map(ColumnSample::texts))
     }
 
     /// Takes out what may not be disclosed: combinations of values where one of them may not. There
@@ -183,13 +204,15 @@ impl<'a> Disclosure<'a> {
         let are_told =
             extended.columns.iter().all(|one| self.of_column(table, one) == Treatment::Disclosed)
                 && extended.expressions.iter().all(|one| is_told(&one.text));
-        if let (Some(common), false) = (&mut extended.most_common, are_told) {
-            common.values = None;
+        if let Some(common) = &mut extended.most_common {
+            let texts = common.values.iter().flatten().flatten().flatten();
+            if !are_told || self.is_told_by(texts) {
+                common.values = None;
+            }
         }
         for expression in &mut extended.expressions {
-            if let (Some(statistics), false) =
-                (&mut expression.statistics, is_told(&expression.text))
-            {
+            let Some(statistics) = &mut expression.statistics else { continue };
+            if !is_told(&expression.text) || self.tells_of_documents(statistics) {
                 statistics.values = None;
             }
         }
@@ -227,7 +250,6 @@ pub fn disclose(snapshot: &mut Snapshot, disclosure: &Disclosure<'_>) {
 mod tests {
     use super::*;
     use crate::model::extended_statistics::{CommonGroups, Expression};
-    use crate::model::snapshot::ColumnSample;
 
     fn name(text: &str) -> QualifiedName {
         QualifiedName::new(Ident::new("app").unwrap(), Ident::new(text).unwrap())

@@ -298,6 +298,19 @@ pub struct ColumnSample {
     pub range_bounds_histogram: Vec<String>,
 }
 
+impl ColumnSample {
+    /// All values that are texts.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        let all = [
+            &self.most_common_vals,
+            &self.histogram_bounds,
+            &self.most_common_elems,
+            &self.range_bounds_histogram,
+        ];
+        all.into_iter().flatten()
+    }
+}
+
 impl Snapshot {
     /// The server's major version.
     pub fn major(&self) -> u32 {

@@ -331,13 +331,25 @@ fn keys_meet_where_one_side_is_redacted() {
 const MADE_OF_SECRETS: &str = "
     create type contact as (mail text, extension int);
     create table people (
-      id int primary key, email text, c contact, doc jsonb,
+      id int primary key, email text, kind text, c contact, doc jsonb, docs jsonb[],
       key2 text generated always as (lower(email)) stored);
-    insert into people (id, email, c, doc)
-      select i, 'SECRETX' || i % 50, row('SECRETX' || i % 50, 1)::contact,
-             jsonb_build_object('mail', 'SECRETX' || i % 50)
+    insert into people (id, email, kind, c, doc, docs)
+      select i, 'SECRETX' || i % 50, 'kind ' || i % 7, row('SECRETX' || i % 50, 1)::contact,
+             jsonb_build_object('mail', 'SECRETX' || i % 50),
+             array[jsonb_build_object('mail', 'SECRETX' || i % 50)]
       from generate_series(1, 5000) i;
+    create statistics of_docs (mcv) on doc, kind from people;
+    create statistics of_parts on (doc -> 'contact'), (jsonb_build_array(doc)) from people;
+    create view v as select email as login, kind from people;
+    create view computed as select login || '!' as shout, kind as \"the kind\" from v;
     create materialized view logins as select email as login, id from people;
+    create materialized view of_view as select login as who, kind as login2 from v;
+    create materialized view same_name as select login, kind from v;
+    create materialized view swapped as
+      select p.email as kind, q.kind as other from people p join people q using (id);
+    create materialized view of_views as
+      select who || shout as joined, \"the kind\" from of_view, computed limit 1000;
+    create materialized view of_union as select kind as k from people union select who from of_view;
     create index on logins (login);";
 
 #[test]
@@ -348,19 +360,49 @@ fn what_is_made_of_redacted_columns_is_redacted() {
     let query = |name: &str, sql: &str| {
         format!("[[queries]]\nname = \"{name}\"\nsql = \"select 1 from {sql}\"\n")
     };
-    project.profile(
-        [
-            query("made", "people where key2 = 'x' or c = null"),
-            query("doc", "people where doc = '{}'"),
-            query("login", "logins where login = 'x' and id > 7"),
-        ]
-        .concat(),
-    );
-    for values in ["workload", "all"] {
+    let queries = [
+        query("made", "people where key2 = 'x' or c = null"),
+        query("doc", "people where doc = '{}' and kind = 'x'"),
+        query("login", "logins where login = 'x' and id > 7"),
+        query("who", "of_view where who = 'x'"),
+    ]
+    .concat();
+    let take = |values: &str, redact: &str| {
+        project.profile(format!("{redact}{queries}"));
         let said = project.run(&with_pg_dump(&["snapshot", "take", "s.json", "--values", values]));
         said.expect(0, &[]);
-        let text = std::fs::read_to_string(project.folder.path().join("s.json")).unwrap();
-        assert!(!text.to_lowercase().contains("secretx"), "{values}: {text}");
+        std::fs::read_to_string(project.folder.path().join("s.json")).unwrap().to_lowercase()
+    };
+    let places = |text: &str| -> Vec<String> {
+        let json: Value = serde_json::from_str(text).unwrap();
+        let of = |key: &str| json[key].as_array().cloned().unwrap_or_default();
+        let secret = |one: &Value| one.to_string().contains("secretx");
+        let all = [of("columns"), of("extended")].concat();
+        let told = all.iter().filter(|one| secret(one));
+        told.map(|one| format!("{} {}", one["relation"], one["column"])).collect()
+    };
+    // They are otherwise there.
+    let open = places(&take("all", "[snapshot]\nredact = []\n"));
+    assert!(open.len() >= 13, "{open:#?}");
+    for values in ["workload", "all"] {
+        let text = take(values, "");
+        assert!(!text.contains("secretx"), "{values}: {:#?}", places(&text));
+    }
+    // What only comes from other columns stays.
+    let json: Value = serde_json::from_str(&take("all", "")).unwrap();
+    let has_values = |relation: &str, column: &str| {
+        let columns = json["columns"].as_array().unwrap().iter();
+        let mut of = columns.filter(|one| one["relation"].to_string().contains(relation));
+        let of = of.find(|one| one["column"] == column).unwrap();
+        of["values"].is_object() && of["is_substituted"] != true
+    };
+    for (relation, column) in [
+        ("of_view", "login2"),
+        ("same_name", "kind"),
+        ("swapped", "other"),
+        ("of_views", "the kind"),
+    ] {
+        assert!(has_values(relation, column), "{relation}.{column}");
     }
     database.drop();
 }

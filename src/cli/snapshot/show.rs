@@ -121,13 +121,8 @@ fn column(one: &ColumnStatistics) -> Vec<String> {
 /// All values that the file has of a column.
 fn values(one: &ColumnStatistics) -> Vec<String> {
     let Some(sample) = &one.values else { return Vec::new() };
-    let all = [
-        &sample.most_common_vals,
-        &sample.histogram_bounds,
-        &sample.most_common_elems,
-        &sample.range_bounds_histogram,
-    ];
-    all.into_iter().flatten().cloned().collect()
+    let lengths = sample.range_length_histogram.iter().map(ToString::to_string);
+    sample.texts().cloned().chain(lengths).collect()
 }
 
 fn extended(one: &ExtendedStatistics) -> Vec<String> {

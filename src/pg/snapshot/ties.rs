@@ -3,7 +3,7 @@
 use postgres::Row;
 
 use crate::error::Result;
-use crate::model::disclosure::Ties;
+use crate::model::disclosure::{Column, Ties};
 use crate::model::groups::Groups;
 use crate::pg::catalog::{ident, name};
 use crate::pg::session::Session;
@@ -17,9 +17,8 @@ pub fn ties(session: &mut Session) -> Result<Ties> {
         let column = (name(row, 0)?, ident(row.get(2))?);
         Ok((column, (name(row, 3)?, row.get(5))))
     })?;
-    let keys = read(session, include_str!("../sql/snapshot_keys.sql"), |row| {
-        Ok(((name(row, 0)?, ident(row.get(2))?), (name(row, 3)?, ident(row.get(5))?)))
-    })?;
+    let keys = read(session, include_str!("../sql/snapshot_keys.sql"), pair)?;
+    let sources = read(session, include_str!("../sql/snapshot_sources.sql"), pair)?;
     let origins = read(session, include_str!("../sql/snapshot_origins.sql"), |row| {
         Ok(((name(row, 0)?, ident(row.get(2))?), row.get(3)))
     })?;
@@ -27,8 +26,14 @@ pub fn ties(session: &mut Session) -> Result<Ties> {
         trees: Groups::of(trees),
         expressions: expressions.into_iter().collect(),
         keys,
+        sources,
         origins: origins.into_iter().collect(),
     })
+}
+
+/// Two columns.
+fn pair(row: &Row) -> Result<(Column, Column)> {
+    Ok(((name(row, 0)?, ident(row.get(2))?), (name(row, 3)?, ident(row.get(5))?)))
 }
 
 fn read<T>(session: &mut Session, sql: &str, one: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
