@@ -6,8 +6,11 @@
 
 use chrono::NaiveDate;
 
+use super::drift::DRIFT;
+use super::dropped::DROPPED_SCANNED;
 use super::lint::File;
 use super::lint::table::CHECKS;
+use super::plans::{DROPPED_IN_USE, PLAN_CHANGED, PLAN_WORSE, QUERY_FAILS};
 use crate::model::check::Allow;
 use crate::model::finding::{Finding, Place, Severity};
 use crate::model::suggest::nearest;
@@ -143,12 +146,30 @@ pub fn without_allowed(
     left.chain(about).collect()
 }
 
+/// Findings that do not come from reading (docs/check.md), and may be allowed too.
+const NOT_READ: [&str; 14] = [
+    PLAN_WORSE,
+    QUERY_FAILS,
+    DROPPED_IN_USE,
+    DROPPED_SCANNED,
+    PLAN_CHANGED,
+    DRIFT,
+    "drift-unknown",
+    "migration-fails",
+    "left-out",
+    "shadow-role",
+    "shadow-schema",
+    "shadow-statistics",
+    "snapshot-old",
+    "values-unknown",
+];
+
 fn unused(allowance: &Allowance) -> Finding {
     let whose = match &allowance.lines {
         Some(_) => "the comment that allows it",
         None => "its [[check.allow]] in the profile",
     };
-    let mut ids = CHECKS.iter().map(|check| check.id);
+    let mut ids = CHECKS.iter().map(|check| check.id).chain(NOT_READ);
     let help = match nearest(&allowance.check, ids.clone()) {
         Some(near) if !ids.any(|id| id == allowance.check) => format!("did you mean {near}?"),
         Some(_) | None => "take it out".to_string(),

@@ -98,18 +98,21 @@ fn of_failure(file: &File<'_>, sides: [Planned<'_>; 2], why: &str) -> Option<Bla
     let missed = names(why).into_iter().filter(|name| !OF_THE_SERVER.contains(&name.as_str()));
     let missed: Vec<Ident> = missed.collect();
     let takes_away = |statement: &&Statement| {
-        let (text, words) = (statement.text.to_lowercase(), names(&statement.text));
-        // What code runs is inside its strings.
-        let says = |word: &Ident| match statement.runs_code() {
-            true => text.contains(&word.as_str().to_lowercase()),
-            false => words.contains(word),
-        };
-        missed.iter().any(says) && TAKES_AWAY.map(Ident::from_sql).iter().any(says)
+        let said = said(statement);
+        missed.iter().any(&said) && TAKES_AWAY.map(Ident::from_sql).iter().any(&said)
     };
     match file.statements.iter().find(takes_away) {
         Some(statement) => Some(Blame { place: at(file, statement), did: Did::TookAway }),
         None => of_touch(file, sides),
     }
+}
+
+/// Whether a statement has a name in it; those that code runs are inside its strings.
+fn said(statement: &Statement) -> impl Fn(&Ident) -> bool {
+    let words = names(&statement.text);
+    let code = if statement.runs_code() { statement.text.as_str() } else { "" };
+    let lower = code.to_lowercase();
+    move |name| words.contains(name) || name.is_mentioned_in(code) || name.is_mentioned_in(&lower)
 }
 
 fn at(file: &File<'_>, statement: &Statement) -> Place {
@@ -164,7 +167,6 @@ fn tables(plan: &QueryPlan) -> impl Iterator<Item = Ident> + '_ {
 
 fn touches(statement: &Statement, tables: &[Ident]) -> bool {
     let is_meant = |name: &[Ident]| name.last().is_some_and(|name| tables.contains(name));
-    let names = || tables.iter().any(|table| statement.text.contains(table.as_str()));
     let creates = match &statement.kind {
         Kind::CreateIndex(create) => is_meant(&create.table),
         Kind::AddKey(add) => is_meant(&add.table),
@@ -181,7 +183,7 @@ fn touches(statement: &Statement, tables: &[Ident]) -> bool {
     };
     creates
         || statement.locks.iter().any(|lock| is_meant(&lock.table))
-        || (statement.runs_code() && names())
+        || (statement.runs_code() && tables.iter().any(said(statement)))
 }
 
 #[cfg(test)]
@@ -247,6 +249,8 @@ mod tests {
         // Code that names the table.
         let sql = "select 1;\n\ndo $$ begin execute 'x' || ' t '; end $$;";
         assert_eq!(blamed(sql, &old, Ok(&new)), Some((3, Did::Touched)));
+        let sql = "select 1;\n\ndo $$ begin execute 'the next'; end $$;";
+        assert_eq!(blamed(sql, &old, Ok(&new)), Some((1, Did::Unknown)), "no name");
         assert_eq!(blamed("", &old, Ok(&new)), None);
     }
 

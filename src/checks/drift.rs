@@ -1,6 +1,6 @@
 //! Where a database is not what the migrations make. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::QualifiedName;
@@ -109,19 +109,23 @@ fn parts(
     both: &BTreeSet<&QualifiedName>,
     finding: impl Fn(&Part, &str) -> Finding,
 ) -> Vec<Finding> {
-    let is_alike = |a: &Part, b: &Part| (&a.table, &a.definition) == (&b.table, &b.definition);
-    let mut unmatched: Vec<&Part> = here.iter().collect();
+    let mut unmatched: BTreeMap<(&QualifiedName, &str), Vec<&Part>> = BTreeMap::new();
+    for part in here {
+        unmatched.entry((&part.table, part.definition.as_str())).or_default().push(part);
+    }
     let mut found = Vec::new();
     for part in there.iter().filter(|part| both.contains(&part.table)) {
         // Those of the same name first, so that the other one of two is told.
-        let named = unmatched.iter().position(|one| is_alike(one, part) && one.name == part.name);
-        let at = named.or_else(|| unmatched.iter().position(|one| is_alike(one, part)));
-        match at {
-            Some(at) => drop(unmatched.remove(at)),
+        let alike = unmatched.get_mut(&(&part.table, part.definition.as_str()));
+        match alike.filter(|alike| !alike.is_empty()) {
+            Some(alike) => {
+                let named = alike.iter().position(|one| one.name == part.name);
+                alike.remove(named.unwrap_or(0));
+            }
             None => found.push(finding(part, "is in production and no migration makes it")),
         }
     }
-    let left = unmatched.into_iter().filter(|part| both.contains(&part.table));
+    let left = unmatched.into_values().flatten().filter(|part| both.contains(&part.table));
     found.extend(left.map(|part| finding(part, "is made by the migrations and not in production")));
     found
 }

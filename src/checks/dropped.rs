@@ -9,7 +9,7 @@ use crate::query_plan::captures::{Captured, Captures};
 use crate::sql::index_shape::{IndexKey, IndexShape};
 
 /// The check that such an index fails.
-const DROPPED_SCANNED: &str = "dropped-index-scanned";
+pub const DROPPED_SCANNED: &str = "dropped-index-scanned";
 
 /// Fewer scans are those of people who looked, and of `pgtune snapshot take`.
 const SCANS_MIN: u64 = 100;

@@ -48,6 +48,16 @@ impl Ident {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text, as the server writes expressions, has it as a whole name.
+    pub fn is_mentioned_in(&self, text: &str) -> bool {
+        let text = text.replace("\"\"", "\"");
+        let is_of_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        text.match_indices(self.as_str()).any(|(at, name)| {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            !before.ends_with(is_of_name) && !after.starts_with(is_of_name)
+        })
+    }
 }
 
 impl fmt::Display for Ident {
@@ -334,6 +344,22 @@ const KEYWORDS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_mention_whole_names() {
+        for (expression, expected) in [
+            ("lower(state)", true),
+            ("lower(\"state\")", true),
+            ("state || town", true),
+            ("lower(states)", false),
+            ("(the_state + 1)", false),
+        ] {
+            let state = Ident::new("state").unwrap();
+            assert_eq!(state.is_mentioned_in(expression), expected, "{expression}");
+        }
+        let quoted = Ident::new("my \"state").unwrap();
+        assert!(quoted.is_mentioned_in("lower(\"my \"\"state\")"));
+    }
 
     #[test]
     fn quotes_what_the_server_would_quote() {

@@ -26,6 +26,18 @@ pub enum LockMode {
 }
 
 impl LockMode {
+    /// All, the weakest first.
+    pub const ALL: [LockMode; 8] = [
+        LockMode::AccessShare,
+        LockMode::RowShare,
+        LockMode::RowExclusive,
+        LockMode::ShareUpdateExclusive,
+        LockMode::Share,
+        LockMode::ShareRowExclusive,
+        LockMode::Exclusive,
+        LockMode::AccessExclusive,
+    ];
+
     /// What everybody else cannot do with the table while the lock is held or waited for.
     pub fn stops(self) -> &'static str {
         match self {

@@ -136,6 +136,16 @@ pub struct Substitute {
     pub value: String,
 }
 
+/// A value of a query: the query's name, the set, the parameter.
+pub type Which<'a> = (&'a str, usize, usize);
+
+impl Substitute {
+    /// What it stands for.
+    pub fn which(&self) -> Which<'_> {
+        (&self.query, self.set, self.parameter)
+    }
+}
+
 /// A short digest of a statement's text, in hexadecimal digits.
 pub fn sql_digest(sql: &str) -> String {
     let digest = Sha256::digest(sql.trim());

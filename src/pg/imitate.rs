@@ -49,9 +49,6 @@ pub fn seclude(session: &mut Session) -> Result<()> {
 /// marked; what cannot be made, as an extension that is not there, is a finding, and the rest goes
 /// on.
 pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
-    // Roles that are missing are known by the message.
-    let english = session.run("SET lc_messages = 'C'");
-    english.map_err(|failure| failure.explain("cannot make the schema"))?;
     let ddl = without_psql(ddl);
     let pieces = split(&ddl).map_err(|error| {
         Error::new(Kind::Database, format!("cannot read the schema: {}", error.message))
@@ -106,10 +103,7 @@ fn run_with_roles(session: &mut Session, sql: &str) -> std::result::Result<(), F
     let mut outcome = session.run(sql);
     for _ in 0..ROLES_MAX {
         let Err(failure) = &outcome else { return Ok(()) };
-        let role = failure.message.strip_prefix("role \"");
-        let Some(role) = role.and_then(|rest| rest.strip_suffix("\" does not exist")) else {
-            break;
-        };
+        let Some(role) = server::missing_role(&failure.code, &failure.message) else { break };
         let Ok(role) = Ident::new(role) else { break };
         server::create_role(session, &role)?;
         outcome = session.run(sql);
@@ -367,7 +361,8 @@ fn write_statistics(
                 let without = ColumnStatistics { values: None, ..one.clone() };
                 insert_statistics(session, &[without])?;
                 let subject = format!("{}.{}", one.relation, one.column);
-                let message = format!("its values are not of its type here: {}", failure.message);
+                // The server's words would have one of them.
+                let message = format!("its values are not of its type here ({})", failure.code);
                 findings.push(
                     Finding::new("shadow-statistics", Severity::Info, subject, message)
                         .help("plans are foretold without them"),

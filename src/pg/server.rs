@@ -38,8 +38,6 @@ pub struct Server {
 ///
 /// `history_table` is as the profile writes it, with or without a schema.
 pub fn look(session: &mut Session, history_table: &[Ident]) -> Result<Server> {
-    // What a migration has set must not decide where the history is looked for.
-    session.apply_settings(&[]).map_err(|failure| failure.explain("cannot reset the session"))?;
     let written = history_table.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
     let explain = |failure: Failure| failure.explain("cannot ask the server about itself");
     // A migration's own search_path would hide the history table.
@@ -191,6 +189,13 @@ fn owned_by(owner: Option<&Ident>) -> String {
 /// Creates a role without rights, marked as ours in the same transaction.
 pub fn create_role(session: &mut Session, role: &Ident) -> std::result::Result<(), Failure> {
     session.run(&format!("CREATE ROLE {role}; COMMENT ON ROLE {role} IS {}", literal(MARK)))
+}
+
+/// The role that a statement failed for want of, by the server's code and its English message.
+pub fn missing_role<'a>(code: &str, message: &'a str) -> Option<&'a str> {
+    const UNDEFINED_OBJECT: &str = "42704";
+    let (_, rest) = message.split_once("role \"").filter(|_| code == UNDEFINED_OBJECT)?;
+    rest.split_once("\" does not exist").map(|(role, _)| role)
 }
 
 /// Creates those of the roles that are not there; an empty name is none.

@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::model::disclosure::{Column, Disclosure, Treatment};
 use crate::model::snapshot::{ColumnSample, ColumnStatistics, Snapshot};
-use crate::model::substitution::{Domain, Ranked, Substitute, places};
+use crate::model::substitution::{Domain, Ranked, Substitute, Which, places};
 
 /// A value that a query of the profile compares with a column.
 #[derive(Debug, Clone)]
@@ -69,11 +69,19 @@ pub fn substitute(
     bindings: &[Binding],
 ) -> Result<()> {
     let mut substitutes = Vec::new();
+    let mut compared: BTreeMap<Which<'_>, Vec<&Column>> = BTreeMap::new();
+    for binding in bindings {
+        compared.entry(binding.place.which()).or_default().push(&binding.column);
+    }
     for (order, members) in orders(session, snapshot, disclosure)? {
         let columns: BTreeSet<Column> =
             members.iter().map(|member| column(&snapshot.columns[member.at])).collect();
-        let own: Vec<&Binding> =
-            bindings.iter().filter(|one| is_of(one, &columns, bindings)).collect();
+        // Those that are compared with these columns, and with nothing else.
+        let is_own = |one: &&Binding| {
+            let with = compared.get(&one.place.which());
+            with.is_some_and(|with| with.iter().all(|column| columns.contains(column)))
+        };
+        let own: Vec<&Binding> = bindings.iter().filter(is_own).collect();
         let of_columns = members.iter().filter_map(|one| snapshot.columns[one.at].values.as_ref());
         let known: Vec<String> = of_columns.flat_map(texts).cloned().collect();
         let of_queries: Vec<String> = own.iter().map(|binding| binding.value.clone()).collect();
@@ -130,12 +138,6 @@ fn orders(
 
 fn column(one: &ColumnStatistics) -> Column {
     (one.relation.clone(), one.column.clone())
-}
-
-/// Whether the binding is compared with these columns, and its parameter with nothing else.
-fn is_of(binding: &Binding, columns: &BTreeSet<Column>, all: &[Binding]) -> bool {
-    let mut same = all.iter().filter(|other| other.place == binding.place);
-    same.all(|other| columns.contains(&other.column))
 }
 
 /// The texts of a sample that stand for values of the column's own type.

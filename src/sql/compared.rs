@@ -1,7 +1,7 @@
 //! Values that stand inside a query's text and are compared with something: as parameters, which a
 //! plan shows beside its columns, and with others in their place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::tokens::{Kind, Token, tokens};
@@ -59,14 +59,16 @@ fn spliced<'a>(text: &str, replaced: impl Iterator<Item = (&'a Value, String)>) 
 
 fn own_parameters(text: &str) -> usize {
     let numbers = tokens(text).filter(|token| token.kind == Kind::Other);
-    let numbers = numbers.filter_map(|token| text[token.range].strip_prefix('$')?.parse().ok());
-    numbers.max().unwrap_or_default()
+    let numbers =
+        numbers.filter_map(|token| text[token.range].strip_prefix('$')?.parse::<u16>().ok());
+    numbers.max().unwrap_or_default().into()
 }
 
 /// The compared values of a text, in order.
 fn values(text: &str) -> Vec<Value> {
     let tokens: Vec<Token> = tokens(text).filter(|token| token.kind != Kind::Comment).collect();
-    let read = Read { text, tokens: &tokens };
+    let mut read = Read { text, tokens: &tokens, in_lists: BTreeSet::new() };
+    read.in_lists = read.lists();
     (0..tokens.len()).filter_map(|at| read.value(at)).collect()
 }
 
@@ -74,6 +76,8 @@ fn values(text: &str) -> Vec<Value> {
 struct Read<'a> {
     text: &'a str,
     tokens: &'a [Token],
+    /// The brackets and commas in front of the values of lists behind `IN`.
+    in_lists: BTreeSet<usize>,
 }
 
 /// Operators and words that compare.
@@ -142,7 +146,7 @@ impl Read<'_> {
             "(" if last > 0 && ["any", "all", "some"].contains(&self.word(last - 1).as_str()) => {
                 true
             }
-            "(" | "," => self.is_in_list(last),
+            "(" | "," => self.in_lists.contains(&last),
             _ => COMPARISONS.contains(&self.operator(last).as_str()),
         }
     }
@@ -163,11 +167,16 @@ impl Read<'_> {
         self.text[self.tokens[start].range.start..self.tokens[last].range.end].to_string()
     }
 
-    /// Whether this bracket or comma stands in a list of values behind `IN`.
-    fn is_in_list(&self, last: usize) -> bool {
-        let open = (0..=last).rev().find(|at| self.word(*at) == "(");
-        let Some(open) = open.filter(|open| *open > 0) else { return false };
-        self.word(open - 1) == "in" && self.is_list(open + 1..last + 1)
+    /// The brackets and commas of lists behind `IN`, as far as these hold values alone.
+    fn lists(&self) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let is_open = |at: &usize| self.word(*at) == "in" && self.word(at + 1) == "(";
+        for open in (0..self.tokens.len()).filter(is_open).map(|at| at + 1) {
+            let values = (open + 1..self.tokens.len()).take_while(|at| self.is_list(*at..at + 1));
+            let commas = values.filter(|at| self.tokens[*at].kind == Kind::Comma);
+            found.extend(std::iter::once(open).chain(commas));
+        }
+        found
     }
 
     /// Whether these are values and commas alone.

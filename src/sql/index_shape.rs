@@ -105,6 +105,14 @@ impl IndexShape {
             && columns.iter().all(named)
     }
 
+    /// The same with another name of a column, where it is a key or included by itself.
+    pub fn rename(&mut self, old: &Ident, new: &Ident) {
+        let keys = self.keys.iter_mut().filter(|key| key.is_column).map(|key| &mut key.expression);
+        for name in keys.chain(&mut self.included).filter(|name| *name == old.as_str()) {
+            *name = new.as_str().to_string();
+        }
+    }
+
     /// Whether it names a column, as far as can be told.
     pub fn names(&self, column: &Ident) -> bool {
         self.keys.iter().any(|key| key.is_column && key.expression == column.as_str())

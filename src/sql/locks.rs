@@ -18,8 +18,8 @@ pub struct TableLock {
 
 /// The locks that a statement takes, from its head.
 pub fn locks(cursor: Cursor<'_>) -> Vec<TableLock> {
-    let readers: [fn(Cursor<'_>) -> Vec<TableLock>; 5] =
-        [alter_table, drop_or_truncate, create, rewrite, write_rows];
+    let readers: [fn(Cursor<'_>) -> Vec<TableLock>; 6] =
+        [alter_table, drop_or_truncate, create, rewrite, lock_table, write_rows];
     readers.iter().map(|read| read(cursor.clone())).find(|l| !l.is_empty()).unwrap_or_default()
 }
 
@@ -68,11 +68,12 @@ fn alter_table_action(action: &mut Cursor<'_>) -> (LockMode, Option<TableLock>) 
         return (LockMode::ShareUpdateExclusive, None);
     }
     if action.take_any(&["enable", "disable"]).is_some() {
+        action.take_any(&["always", "replica"]);
         let rows = action.take_any(&["row", "rule"]).is_some();
         let mode = if rows { LockMode::AccessExclusive } else { LockMode::ShareRowExclusive };
         return (mode, None);
     }
-    if action.sees(&["set"]) && storage_parameters(action.clone()) {
+    if storage_parameters(action.clone()) {
         return (LockMode::ShareUpdateExclusive, None);
     }
     let foreign_key = action.clone().skip_to(&["foreign", "key"]);
@@ -86,9 +87,13 @@ fn alter_table_action(action: &mut Cursor<'_>) -> (LockMode, Option<TableLock>) 
     (mode, other(LockMode::ShareRowExclusive, referenced))
 }
 
-/// `SET (fillfactor = …)`, not `SET SCHEMA` and the like.
+/// `SET (fillfactor = …)` and `RESET (…)`, also of a column; not `SET SCHEMA` and the like.
 fn storage_parameters(mut action: Cursor<'_>) -> bool {
-    action.take(&["set"]) && action.take_group().is_some()
+    if action.take(&["alter"]) {
+        action.take(&["column"]);
+        action.take_ident();
+    }
+    action.take_any(&["set", "reset"]).is_some() && action.take_group().is_some()
 }
 
 fn drop_or_truncate(mut cursor: Cursor<'_>) -> Vec<TableLock> {
@@ -142,7 +147,7 @@ fn references(mut cursor: Cursor<'_>) -> Vec<TableLock> {
     locks
 }
 
-/// `CLUSTER`, `REINDEX TABLE`, `REFRESH MATERIALIZED VIEW`, `VACUUM`, `LOCK TABLE`.
+/// `CLUSTER`, `REINDEX TABLE`, `REFRESH MATERIALIZED VIEW`, `VACUUM`.
 fn rewrite(mut cursor: Cursor<'_>) -> Vec<TableLock> {
     if cursor.take(&["refresh", "materialized", "view"]) {
         let concurrently = cursor.take(&["concurrently"]);
@@ -160,10 +165,34 @@ fn rewrite(mut cursor: Cursor<'_>) -> Vec<TableLock> {
         cursor.take(&["verbose"]);
         return one(LockMode::AccessExclusive, cursor.take_name());
     }
-    if cursor.take(&["reindex", "table"]) {
-        return one(LockMode::Share, cursor.take_name());
+    if cursor.take(&["reindex"]) {
+        cursor.take_group();
+        if cursor.take(&["table"]) {
+            let concurrently = cursor.take(&["concurrently"]);
+            let weak = LockMode::ShareUpdateExclusive;
+            return one(if concurrently { weak } else { LockMode::Share }, cursor.take_name());
+        }
     }
     Vec::new()
+}
+
+/// `LOCK TABLE a, b IN SHARE MODE`; without a mode it is the strongest.
+fn lock_table(mut cursor: Cursor<'_>) -> Vec<TableLock> {
+    if !cursor.take(&["lock"]) {
+        return Vec::new();
+    }
+    cursor.take(&["table"]);
+    cursor.take(&["only"]);
+    let tables = cursor.take_names();
+    let mode = if cursor.take(&["in"]) {
+        let words = cursor.words().map(|(_, word)| word.to_uppercase());
+        let words: Vec<String> = words.take_while(|word| word != "MODE").collect();
+        LockMode::ALL.into_iter().find(|mode| mode.to_string() == words.join(" "))
+    } else {
+        Some(LockMode::AccessExclusive)
+    };
+    let lock = |table| Some(TableLock { mode: mode?, table });
+    tables.into_iter().filter_map(lock).collect()
 }
 
 fn write_rows(mut cursor: Cursor<'_>) -> Vec<TableLock> {
@@ -223,6 +252,14 @@ mod tests {
                 "create table c (a int references p, foreign key (a) references s.q (b))",
                 "SHARE ROW EXCLUSIVE on p, SHARE ROW EXCLUSIVE on s.q",
             ),
+            ("alter table t reset (fillfactor)", "SHARE UPDATE EXCLUSIVE on t"),
+            ("alter table t alter c set (n_distinct = 5)", "SHARE UPDATE EXCLUSIVE on t"),
+            ("alter table t alter c set default 5", "ACCESS EXCLUSIVE on t"),
+            ("alter table t enable always rule r", "ACCESS EXCLUSIVE on t"),
+            ("alter table t enable replica trigger g", "SHARE ROW EXCLUSIVE on t"),
+            ("reindex (verbose) table concurrently t", "SHARE UPDATE EXCLUSIVE on t"),
+            ("lock table a, b in share mode nowait", "SHARE on a, SHARE on b"),
+            ("lock only t", "ACCESS EXCLUSIVE on t"),
             ("vacuum (full) t", "ACCESS EXCLUSIVE on t"),
             ("refresh materialized view concurrently m", "EXCLUSIVE on m"),
             ("insert into t select 1", "ROW EXCLUSIVE on t"),

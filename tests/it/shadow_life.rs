@@ -147,6 +147,35 @@ fn a_query_that_fails_is_told_once_where_its_name_went() {
 }
 
 #[test]
+fn what_production_has_done_of_a_migration_is_not_done_again() {
+    let schema = format!("{ORDERS} update customers set name = 'same' where id < 3;");
+    let Some((project, database)) = project("half", &schema, "select 1 from orders") else {
+        return;
+    };
+    project.migration(
+        "V1__half",
+        "set search_path = public;\n\
+         alter table orders add column note text;\n\
+         create unique index customers_name on customers (name);\n\
+         create index orders_note on orders (note);\n",
+    );
+    let stopped = project.migrate();
+    assert_eq!(stopped.code, 3, "{stopped}");
+    let mend = "update customers set name = 'other' where id = 1; analyze";
+    database.connect().batch_execute(mend).unwrap();
+    let taken = project.run(&with_pg_dump(&["snapshot", "take", "s.json", "--values", "all"]));
+    taken.expect(0, &[]);
+    let said = check(&project);
+    assert_eq!((said.code, findings(&said)), (0, Vec::new()), "{said}");
+    assert_eq!(rows(&said, "title", "new indexes").len(), 2, "{said}");
+    // What was done is not to be edited.
+    let file = project.folder.path().join("migrations/V1__half.sql");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("note text", "note varchar")).unwrap();
+    project.run(&["check", "--snapshot", "s.json"]).expect(1, &["was edited since"]);
+}
+
+#[test]
 fn what_needs_production_is_told_and_the_rest_goes_on() {
     let Some((project, _database)) = project("needs", ORDERS, "select 1 from orders") else {
         return;

@@ -118,6 +118,20 @@ fn what_rewrites_a_table() {
 }
 
 #[test]
+fn renamed_columns_are_renamed_everywhere() {
+    let rename = "alter table events rename account_id to owner;";
+    for (sql, expected) in [
+        ("drop index events_account_id_created_at_idx; create index on events (owner, kind)", ""),
+        ("drop index events_account_id_created_at_idx", "foreign-key-without-index:1"),
+        ("create index on events (owner, created_at)", "duplicate-index:1"),
+    ] {
+        let mut found = shown(&format!("{rename} {sql}"));
+        found.retain(|one| !one.starts_with("rename-in-use"));
+        assert_eq!(found.join(" "), expected, "{sql}");
+    }
+}
+
+#[test]
 fn what_rows_refuse() {
     for (sql, expected) in [
         ("create unique index on settings (position desc)", true),

@@ -9,6 +9,7 @@ use crate::model::snapshot::{ColumnStatistics, Snapshot};
 use crate::sql::index_shape::IndexShape;
 use crate::sql::setting::{SearchPath, parse_path};
 use crate::sql::statement::Kind;
+use crate::sql::tokens::names;
 use crate::sql::type_name::TypeName;
 use crate::sql::{Statement, parse_dump};
 
@@ -249,10 +250,9 @@ impl World {
         if !runs_code && !heads.iter().any(|head| text[..end].eq_ignore_ascii_case(head)) {
             return;
         }
-        let text = text.to_lowercase();
+        let names = names(text);
         for (name, table) in &mut self.tables {
-            let name = name.name.as_str().to_lowercase();
-            table.is_written |= runs_code || text.contains(&name);
+            table.is_written |= runs_code || names.contains(&name.name);
         }
     }
 

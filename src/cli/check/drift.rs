@@ -4,7 +4,7 @@ use crate::checks::drift::{DRIFT, bounded, drift};
 use crate::cli::database::Database;
 use crate::cli::shadow::Shadow;
 use crate::error::{Kind, Result};
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Finding, Place, Severity};
 use crate::model::ident::QualifiedName;
 use crate::model::partition_name::NamePattern;
 use crate::model::structure::Structure;
@@ -38,7 +38,12 @@ pub fn look(
         return Ok(vec![unknown("the shadow has not all of production's schema")]);
     }
     let replayed = match replay(shadow, applied) {
-        Ok(replayed) => replayed,
+        Ok((replayed, None)) => replayed,
+        Ok((_, Some(place))) => {
+            let Place { path, line } = place;
+            let why = format!("the code at {path}:{line} needs rows, and was left out");
+            return Ok(vec![unknown(&why)]);
+        }
         Err(error) if error.kind == Kind::Interrupted => return Err(error),
         Err(error) => {
             let why = "the migrations do not run on an empty database";
@@ -83,10 +88,20 @@ fn unknown(why: &str) -> Finding {
     Finding::new(&format!("{DRIFT}-unknown"), Severity::Info, "the database", message)
 }
 
-fn replay(shadow: &mut Shadow<'_>, applied: &[Migration]) -> Result<Database> {
+/// The database that the migrations make, and where code was left out that may have made more.
+fn replay(shadow: &mut Shadow<'_>, applied: &[Migration]) -> Result<(Database, Option<Place>)> {
     let database = shadow.create_empty(REPLAYED)?;
-    shadow.migrate(&database, applied)?;
-    Ok(database)
+    let left_out = shadow.migrate(&database, applied)?;
+    let runs_code = |place: &Place| {
+        let migration = applied.iter().find(|one| one.path == place.path);
+        let mut statements = migration.into_iter().flat_map(|one| &one.statements);
+        statements.any(|one| one.line == place.line && one.runs_code())
+    };
+    let code = left_out
+        .into_iter()
+        .filter_map(|finding| finding.place.map(|place| *place))
+        .find(runs_code);
+    Ok((database, code))
 }
 
 /// Reads a database.

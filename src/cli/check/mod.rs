@@ -80,7 +80,7 @@ const ORIGIN: &str = "origin";
 fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = args.origin.read()?;
     let profile = context.profile();
-    let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
+    let (applied, pending) = shadow::migrations(context, &snapshot)?;
     let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
     linted.findings.extend(args.origin.too_old(&snapshot, profile.check.snapshot_days));
     let origin = args.origin.facts(&snapshot);

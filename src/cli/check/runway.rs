@@ -7,6 +7,7 @@ use crate::cli::database::Database;
 use crate::cli::partitions::check::checked;
 use crate::error::Result;
 use crate::model::finding::Finding;
+use crate::model::ident::parse_name;
 use crate::profile::layers::Origin;
 use crate::profile::partitions::{PartitionRule, lines_of_tables};
 use crate::report::timeline::Timeline;
@@ -29,9 +30,13 @@ pub fn look(
         if let Some(place) = made.and_then(|(_, table)| table.made.as_ref()) {
             return finding.at(place.path.as_str(), place.line);
         }
-        let end = format!(".{}", finding.subject.rsplit('.').next().unwrap_or_default());
-        let is_its = |table: &str| table == finding.subject || format!(".{table}").ends_with(&end);
-        match lines.iter().find(|(_, table, _)| is_its(table)) {
+        // A rule may leave the schema out.
+        let name = parse_name(&finding.subject).and_then(|name| name.last().cloned());
+        let has_its_name = |table: &str| {
+            parse_name(table).is_some_and(|table| table.len() == 1 && table.last() == name.as_ref())
+        };
+        let full = lines.iter().find(|(_, table, _)| *table == finding.subject);
+        match full.or_else(|| lines.iter().find(|(_, table, _)| has_its_name(table))) {
             Some((path, _, line)) => finding.at(path.as_str(), *line),
             None => finding,
         }

@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = args.origin.read()?;
     let (queries, changed) =
         as_there(&snapshot.substitutes, &args.queries.queries(context, &snapshot)?);
-    let (applied, pending) = shadow::migrations(context, &snapshot.history)?;
+    let (applied, pending) = shadow::migrations(context, &snapshot)?;
     let stopped = interrupt::listen()?;
     let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
     shadow.findings.extend(changed);
@@ -69,7 +69,8 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let left_out = shadow.migrate(&after, &pending)?;
     shadow.findings.extend(left_out);
     let (mut first, facts) = shadow.imitate(&before)?;
-    let (mut second, _) = shadow.imitate_after(&mut first, &after)?;
+    let foretold = shadow.foretell(&mut first, &after)?;
+    let (mut second, _) = shadow.imitate_as(&after, &foretold.snapshot)?;
     let sides = [Side::new(&mut first, &facts), Side::new(&mut second, &facts)];
     let [before, after] =
         take_both(sides, &queries, &shadow::TERMS, |_, _| interrupt::check(stopped))?;

@@ -11,16 +11,18 @@ use crate::model::finding::{Finding, Place, Severity};
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{TracedLock, Work, merged};
 use crate::model::migration::{History, StatementPlace};
+use crate::model::snapshot::Snapshot;
 use crate::pg::borrowed;
 use crate::pg::lock_trace::{self, Trace};
 use crate::pg::server;
 use crate::pg::session::Session;
-use crate::planner::verify::verify;
+use crate::planner::verify::{verify, verify_progress};
 use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::{Action, SqlText};
 use crate::runbook::{Runbook, guard, trace};
 use crate::sql::Statement;
 use crate::sql::split::newlines;
+use crate::sql::statement::Kind as StatementKind;
 use crate::sql::transaction::{leaves_its_database, reads_its_table};
 
 use super::Shadow;
@@ -150,10 +152,7 @@ impl Shadow<'_> {
 
 /// The role that a statement wants, which production may have.
 fn missing_role(error: &Error) -> Option<&str> {
-    const UNDEFINED_OBJECT: &str = "42704";
-    error.refused.as_ref().filter(|refused| refused.code == UNDEFINED_OBJECT)?;
-    let (_, rest) = error.message.split_once("role \"")?;
-    rest.split_once("\" does not exist").map(|(role, _)| role)
+    server::missing_role(&error.refused.as_ref()?.code, &error.message)
 }
 
 fn taken_for_granted(role: &str) -> Finding {
@@ -192,21 +191,43 @@ fn leave_out(migrations: &mut [Migration], error: &Error) -> Option<Finding> {
 /// A statement that does nothing.
 const NOTHING: &str = "SELECT 1";
 
-/// The migrations that the snapshot's database had, and those that it had not.
+/// The migrations that the snapshot's database had, and those that it had not; of one that it had
+/// half, what is left.
 pub fn migrations(
     context: &Context,
-    history: &History,
+    snapshot: &Snapshot,
 ) -> Result<(Vec<Migration>, Vec<Migration>)> {
     let read = folder::read_files(&folder::sql_files(&context.migrations_folder())?)?;
-    let verified = verify(&read.files, history, strictness(context.profile()));
+    let verified = verify(&read.files, &snapshot.history, strictness(context.profile()));
     converge::refuse(&verified.findings)?;
     let mut sides = (Vec::new(), Vec::new());
     for (at, file) in read.files.iter().enumerate() {
         let is_pending = verified.pending.contains(&at);
         let side = if is_pending { &mut sides.1 } else { &mut sides.0 };
-        side.push(folder::parse(file)?);
+        let migration = folder::parse(file)?;
+        side.push(match snapshot.ddl {
+            Some(_) => left(migration, &snapshot.history)?,
+            // The schema is made of whole files.
+            None => migration,
+        });
     }
     Ok(sides)
+}
+
+/// A migration without the statements that production has finished: its schema has what they did.
+/// Settings stay, since they hold for those behind them.
+fn left(migration: Migration, history: &History) -> Result<Migration> {
+    let Migration { id, path, statements, .. } = &migration;
+    converge::refuse(&verify_progress(id, path, statements, history))?;
+    let is_finished = |at: usize| {
+        let mut rows = history.progress.iter().filter(|row| row.version == id.version);
+        rows.any(|row| row.finished && row.statement as usize == at + 1)
+    };
+    let statements = statements.iter().enumerate();
+    let left = statements
+        .filter(|(at, one)| matches!(one.kind, StatementKind::Set(_)) || !is_finished(*at));
+    let statements = left.map(|(_, one)| one.clone()).collect();
+    Ok(Migration { statements, ..migration })
 }
 
 /// Errors where a statement outside of transactions would change more than its database on a server

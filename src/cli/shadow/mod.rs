@@ -103,17 +103,20 @@ impl<'a> Shadow<'a> {
         self.findings.extend(found.filter(|found| !self.findings.contains(found)));
         let database = self.database(name)?;
         seclude(&mut database.open_runner()?)?;
-        self.set_search_path(&database)?;
+        self.set_up(&database)?;
         Ok(database)
     }
 
-    /// Has names without a schema mean what they mean there, to migrations too.
-    fn set_search_path(&self, database: &Database) -> Result<()> {
+    /// Has names without a schema mean what they mean there, to migrations too, and the server
+    /// speak English: what is missing is known by its messages.
+    fn set_up(&self, database: &Database) -> Result<()> {
         const SEARCH_PATH: &str = "search_path";
-        match self.snapshot.settings.get(SEARCH_PATH) {
-            Some(path) => server::set_for_database(&mut database.open_runner()?, SEARCH_PATH, path),
-            None => Ok(()),
+        let path = self.snapshot.settings.get(SEARCH_PATH).map(|path| (SEARCH_PATH, path.as_str()));
+        let mut session = database.open_runner()?;
+        for (name, value) in path.into_iter().chain([("lc_messages", "C")]) {
+            server::set_for_database(&mut session, name, value)?;
         }
+        Ok(())
     }
 
     /// Makes a database with the snapshot's schema; `applied` makes it where the snapshot has none.
@@ -124,7 +127,10 @@ impl<'a> Shadow<'a> {
                 let mut session = database.open_runner()?;
                 self.findings.extend(load_schema(&mut session, ddl)?);
             }
-            None => drop(self.migrate(&database, applied)?),
+            None => {
+                let left_out = self.migrate(&database, applied)?;
+                self.findings.extend(left_out);
+            }
         }
         settle(&mut database.open_runner()?)?;
         Ok(database)
@@ -142,7 +148,7 @@ impl<'a> Shadow<'a> {
             Home::Borrowed(server, _) => server.copy(from, name)?,
         }
         let database = self.database(name)?;
-        self.set_search_path(&database)?;
+        self.set_up(&database)?;
         Ok(database)
     }
 
@@ -162,17 +168,6 @@ impl<'a> Shadow<'a> {
     /// copied from `before`, which has to plan as the snapshot says.
     pub fn foretell(&self, before: &mut Session, database: &Database) -> Result<Foretold> {
         foretold(before, &mut database.open()?, self.snapshot)
-    }
-
-    /// The same of a database that migrations have changed since it was copied from `before`, which
-    /// has to plan as the snapshot says.
-    pub fn imitate_after(
-        &mut self,
-        before: &mut Session,
-        database: &Database,
-    ) -> Result<(Session, Facts)> {
-        let foretold = self.foretell(before, database)?;
-        self.imitate_as(database, &foretold.snapshot)
     }
 
     /// Makes the planner see what another snapshot says.

@@ -86,7 +86,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     snapshot::add_ends(&mut session, &mut taken)?;
     substitute(&mut session, &mut taken, &disclosure, &workload.bindings)?;
     disclose(&mut taken, &disclosure);
-    taken.unread.extend(workload.unranked(&taken.columns));
+    taken.unread.extend(workload.unranked(&taken));
     let closed = snapshot::closed(&mut session)?;
     add_schema(context, &database, &mut taken, &closed, &args)?;
     let bytes = file::write(&args.file, &taken)?;

@@ -7,8 +7,8 @@ use crate::cli::context::Context;
 use crate::error::Result;
 use crate::model::disclosure::Column;
 use crate::model::finding::{Finding, Severity};
-use crate::model::snapshot::ColumnStatistics;
-use crate::model::substitution::{Substitute, sql_digest};
+use crate::model::snapshot::Snapshot;
+use crate::model::substitution::{Substitute, Which, sql_digest};
 use crate::model::units::Millis;
 use crate::pg::explain::{self, Asking};
 use crate::pg::session::Session;
@@ -117,16 +117,23 @@ impl Workload {
         }
     }
 
-    /// What is to be told of queries that compare redacted columns with arrays and patterns.
-    pub fn unranked(&self, columns: &[ColumnStatistics]) -> Vec<Finding> {
-        let replaced = columns.iter().filter(|one| one.is_substituted);
+    /// What is to be told of queries that compare redacted columns with something for which nothing
+    /// stands: with arrays and patterns, and with values that they compare with other columns too.
+    pub fn unranked(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        let replaced = snapshot.columns.iter().filter(|one| one.is_substituted);
         let replaced: BTreeSet<Column> =
             replaced.map(|one| (one.relation.clone(), one.column.clone())).collect();
-        let told = self.unranked.iter().filter(|(_, column)| replaced.contains(column));
+        let known: BTreeSet<Which<'_>> =
+            snapshot.substitutes.iter().map(Substitute::which).collect();
+        let alone = self.bindings.iter().filter(|one| !known.contains(&one.place.which()));
+        let alone = alone.map(|one| (one.place.query.clone(), one.column.clone()));
+        let mut unranked: BTreeSet<(String, Column)> = self.unranked.clone();
+        unranked.extend(alone);
+        let told = unranked.iter().filter(|(_, column)| replaced.contains(column));
         let finding = |(query, (table, column)): &(String, Column)| {
             let message = format!(
-                "what stands for values of {table}.{column} does not match its arrays and \
-                 patterns: its plan may be another one"
+                "nothing stands for all that it compares with {table}.{column}, which is redacted: \
+                 its plan may be another one"
             );
             let finding = Finding::new("values-unknown", Severity::Info, query, message);
             finding.help("compare single values, or take the column out of snapshot.redact")

@@ -50,7 +50,7 @@ pub fn write_extended(
         let Some(places) = target.places(one) else { continue };
         let Err(failure) = try_one(session, one, target, &places)? else { continue };
         let subject = one.name.to_string();
-        let message = format!("its values are not of their types here: {}", failure.message);
+        let message = format!("its values are not of their types here ({})", failure.code);
         findings.push(
             Finding::new("shadow-statistics", Severity::Info, subject, message)
                 .help("plans are foretold with its counts alone"),

@@ -151,11 +151,7 @@ impl World {
                     table.foreign_keys.retain(|key| key.name.as_ref() != Some(constraint));
                 });
             }
-            Action::RenameColumn(old, new) => self.change(&name, |table| {
-                if let Some(column) = table.columns.remove(old) {
-                    table.columns.insert(new.clone(), column);
-                }
-            }),
+            Action::RenameColumn(old, new) => self.rename_column(&name, old, new),
             Action::RenameTo(new) => return self.move_table(&name, name.sibling(new.clone())),
             Action::SetSchema(schema) => {
                 let moved = QualifiedName::new(schema.clone(), name.name.clone());
@@ -173,6 +169,27 @@ impl World {
         if let Some(table) = self.tables.get_mut(name) {
             change(table);
         }
+    }
+
+    /// A column of partitions has the name of the table's.
+    fn rename_column(&mut self, table: &QualifiedName, old: &Ident, new: &Ident) {
+        let tree = self.tree(table);
+        for name in &tree {
+            self.change(name, |table| {
+                if let Some(column) = table.columns.remove(old) {
+                    table.columns.insert(new.clone(), column);
+                }
+                let primary = table.primary_key.iter_mut().map(|key| &mut key.columns);
+                let foreign = table.foreign_keys.iter_mut().map(|key| &mut key.columns);
+                for column in primary.chain(foreign).flatten().filter(|column| *column == old) {
+                    column.clone_from(new);
+                }
+            });
+        }
+        let dropped = self.dropped.iter_mut().map(|(_, index, _)| index);
+        let indexes = self.indexes.values_mut().chain(dropped);
+        let indexes = indexes.filter(|index| tree.contains(&index.table));
+        indexes.for_each(|index| index.shape.rename(old, new));
     }
 
     fn move_table(&mut self, old: &QualifiedName, new: QualifiedName) -> QualifiedName {
