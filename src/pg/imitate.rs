@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -47,14 +48,17 @@ pub fn seclude(session: &mut Session) -> Result<()> {
 
 /// Makes the schema of a dump. Roles that it names are made without rights of their own, and
 /// marked; what cannot be made, as an extension that is not there, is a finding, and the rest goes
-/// on.
-pub fn load_schema(session: &mut Session, ddl: &str) -> Result<Vec<Finding>> {
+/// on, until somebody has it `stopped`.
+pub fn load_schema(session: &mut Session, ddl: &str, stopped: &AtomicBool) -> Result<Vec<Finding>> {
     let ddl = without_psql(ddl);
     let pieces = split(&ddl).map_err(|error| {
         Error::new(Kind::Database, format!("cannot read the schema: {}", error.message))
     })?;
     let mut findings = Vec::new();
     for piece in pieces {
+        if stopped.load(Ordering::Relaxed) {
+            break;
+        }
         let Err(failure) = run_with_roles(session, piece.text) else { continue };
         if failure.verdict() == Verdict::Gone {
             return Err(failure.explain("cannot make the schema"));

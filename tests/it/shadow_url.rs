@@ -327,15 +327,27 @@ fn an_interrupted_run_leaves_nothing() {
     let (Some(holder), Some(project)) = (lent(&[]), project("lent_interrupted")) else { return };
     furnish(&holder);
     let before = everything(&holder);
-    project.migration("V1__sleep", "create role made;\nselect pg_sleep(600);");
-    let child = command(&project, &["check"], &holder.url).stderr(Stdio::piped()).spawn().unwrap();
-    let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
     let mut client = connect(&holder.url);
-    eventually("it sleeps", || client.query_one(sleeps, &[]).unwrap().get::<_, i64>(0) > 0);
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
-    assert_eq!(everything(&holder), before);
+    let mut interrupt = || {
+        let mut command = command(&project, &["check"], &holder.url);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        eventually("it sleeps", || client.query_one(sleeps, &[]).unwrap().get::<_, i64>(0) > 0);
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+        assert_eq!(everything(&holder), before);
+    };
+    project.migration("V1__sleep", "create role made;\nselect pg_sleep(600);");
+    interrupt();
+    // While the schema is made.
+    let file = project.folder.path().join("s.json");
+    let mut json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let ddl = json["ddl"].as_str().unwrap();
+    json["ddl"] = format!("{ddl}\nselect pg_sleep(600);\nselect pg_sleep(600);\n").into();
+    std::fs::write(&file, json.to_string()).unwrap();
+    interrupt();
 }
 
 #[test]
@@ -406,6 +418,8 @@ fn servers_that_hold_no_shadow() {
         ],
     );
     check(&[], &holder.url).expect(2, &["not to be thrown away", "hold 1.1", "--shadow-shared"]);
+    let lonely = ["check", "--snapshot", "s.json", "--shadow-shared"];
+    project.run(&lonely).expect(2, &["no server is lent", "give --shadow-url"]);
     check(&["--shadow-shared"], &holder.url).expect(0, &[]);
     run_plainly(&holder.url, &["drop table large"]);
     eventually("somebody is seen", || {

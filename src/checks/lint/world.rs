@@ -1,7 +1,7 @@
 //! What the checks know of the database: tables, columns, constraints and indexes, as the
 //! snapshot's DDL and the statements that are followed (`follow`) make them, with their sizes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::finding::Place;
 use crate::model::ident::{Ident, QualifiedName};
@@ -290,16 +290,15 @@ impl World {
     }
 
     /// A table and its partitions at any depth.
-    pub fn tree(&self, table: &QualifiedName) -> Vec<QualifiedName> {
-        let mut tree = vec![table.clone()];
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).cloned() {
-            next += 1;
+    pub fn tree(&self, table: &QualifiedName) -> BTreeSet<QualifiedName> {
+        let (mut tree, mut open) = (BTreeSet::new(), vec![table.clone()]);
+        while let Some(parent) = open.pop() {
             if self.tables.get(&parent).is_some_and(|table| table.is_partitioned) {
                 let is_part =
                     |(_, part): &(&QualifiedName, &Table)| part.parent.as_ref() == Some(&parent);
-                tree.extend(self.tables.iter().filter(is_part).map(|(name, _)| name.clone()));
+                open.extend(self.tables.iter().filter(is_part).map(|(name, _)| name.clone()));
             }
+            tree.insert(parent);
         }
         tree
     }

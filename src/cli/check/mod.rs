@@ -81,6 +81,8 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = args.origin.read()?;
     let profile = context.profile();
     let (applied, pending) = shadow::migrations(context, &snapshot)?;
+    let queries = args.queries.queries_if_any(context, &snapshot)?;
+    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
     linted.findings.extend(args.origin.too_old(&snapshot, profile.check.snapshot_days));
     let origin = args.origin.facts(&snapshot);
@@ -99,8 +101,6 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
         }
         Err(error) => return Err(error),
     };
-    let queries = args.queries.queries_if_any(context, &snapshot)?;
-    let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let (snapshot, applied, pending, queries) = (&snapshot, &applied, &pending, &queries);
     let examination = Examination { profile, snapshot, applied, pending, queries, stopped };
     let (sizes, files) = (TableBytes::of(snapshot), lint::files(pending));

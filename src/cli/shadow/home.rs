@@ -78,6 +78,8 @@ pub(super) fn open(
 ) -> Result<(Home, u32)> {
     match args.url() {
         Some((url, origin)) => borrow(context, (&url, origin), args.shadow_shared, stopped),
+        None if args.shadow_shared => Err(Error::usage("--shadow-shared: no server is lent")
+            .hint(format!("give --shadow-url, or set {URL_VARIABLE}"))),
         None => start_private(context.ui, args.pg_bin.as_deref(), major, stopped),
     }
 }

@@ -20,6 +20,7 @@ use crate::shadow::server::Server;
 use self::home::{Home, same_server};
 use super::context::Context;
 use super::database::Database;
+use super::interrupt;
 use super::plan::take::Terms;
 
 mod home;
@@ -125,7 +126,9 @@ impl<'a> Shadow<'a> {
         match &self.snapshot.ddl {
             Some(ddl) => {
                 let mut session = database.open_runner()?;
-                self.findings.extend(load_schema(&mut session, ddl)?);
+                let load = |session: &mut Session| load_schema(session, ddl, self.stopped);
+                let found = unless_stopped(&mut session, self.stopped, load)?;
+                self.findings.extend(found);
             }
             None => {
                 let left_out = self.migrate(&database, applied)?;
@@ -179,7 +182,8 @@ impl<'a> Shadow<'a> {
         let mut session = database.open_runner()?;
         // The history is read while its table is short: afterwards it is as long as any.
         let facts = server::look(&mut session, &database.history_table)?;
-        for finding in imitate(&mut session, snapshot)? {
+        let imitate = |session: &mut Session| imitate(session, snapshot);
+        for finding in unless_stopped(&mut session, self.stopped, imitate)? {
             if !self.findings.contains(&finding) {
                 self.findings.push(finding);
             }
@@ -193,6 +197,18 @@ impl<'a> Shadow<'a> {
         drop(session);
         Ok((database.open()?, facts))
     }
+}
+
+/// Does `work`, and errors where somebody wants it no more: what runs is cancelled.
+fn unless_stopped<T>(
+    session: &mut Session,
+    stopped: &AtomicBool,
+    work: impl FnOnce(&mut Session) -> Result<T>,
+) -> Result<T> {
+    let canceler = session.canceler();
+    let done = interrupt::cancelling(&canceler, stopped, || work(session));
+    interrupt::check(stopped)?;
+    done
 }
 
 fn maintenance(server: &Server, profile: &Profile) -> Result<Session> {

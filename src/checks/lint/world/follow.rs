@@ -94,10 +94,9 @@ impl World {
 
     fn drop_table(&mut self, name: &[Ident]) {
         let Some(name) = self.resolve(name) else { return };
-        for part in self.tree(&name) {
-            self.tables.remove(&part);
-            self.indexes.retain(|_, index| index.table != part);
-        }
+        let tree = self.tree(&name);
+        self.tables.retain(|name, _| !tree.contains(name));
+        self.indexes.retain(|_, index| !tree.contains(&index.table));
     }
 
     fn alter_table(&mut self, text: &str, made: Option<&Place>) {
