@@ -18,6 +18,7 @@ pub mod ledger;
 mod migrate;
 mod names;
 pub mod partition;
+pub mod rehearsal;
 mod steps;
 mod tree;
 pub mod verify;

@@ -5,25 +5,20 @@ use crate::cli::converge::{self, Aim, look_and_plan, repeat};
 use crate::cli::database::Database;
 use crate::cli::folder;
 use crate::cli::migrate::strictness;
-use crate::error::{Error, Kind, Refused, Result};
+use crate::error::{Error, Result};
 use crate::executor::Crew;
-use crate::model::finding::{Finding, Place, Severity};
-use crate::model::lock::LockMode;
-use crate::model::lock_trace::{TracedLock, Work, merged};
-use crate::model::migration::{History, StatementPlace};
+use crate::model::finding::{Finding, Severity};
+use crate::model::lock_trace::{TracedLock, merged};
 use crate::model::snapshot::Snapshot;
 use crate::pg::borrowed;
 use crate::pg::lock_trace::{self, Trace};
 use crate::pg::server;
 use crate::pg::session::Session;
-use crate::planner::verify::{verify, verify_progress};
+use crate::planner::rehearsal::{known_locks, leave_out, left, refuse_to_leave};
+use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
-use crate::runbook::action::{Action, SqlText};
-use crate::runbook::{Runbook, guard, trace};
-use crate::sql::Statement;
-use crate::sql::split::newlines;
-use crate::sql::statement::Kind as StatementKind;
-use crate::sql::transaction::{leaves_its_database, reads_its_table};
+use crate::runbook::action::SqlText;
+use crate::runbook::{guard, trace};
 
 use super::Shadow;
 use super::home::Home;
@@ -160,37 +155,6 @@ fn taken_for_granted(role: &str) -> Finding {
     Finding::new("shadow-role", Severity::Info, role, message).help("it was taken to be there")
 }
 
-/// Leaves the statement out that failed for want of rows, or of the database that it names, and
-/// tells it; `None` where it failed for another reason.
-fn leave_out(migrations: &mut [Migration], error: &Error) -> Option<Finding> {
-    const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
-    const NO_DATA_FOUND: &str = "P0002";
-    const UNDEFINED_DATABASE: &str = "3D000";
-    let refused = error.refused.as_ref()?;
-    let help = match refused.code.as_str() {
-        UNDEFINED_DATABASE => "a shadow has another name: this statement was left out",
-        code if code.starts_with(INTEGRITY_CONSTRAINT_VIOLATION) || code == NO_DATA_FOUND => {
-            "a shadow has no rows: what this statement does was left out"
-        }
-        _ => return None,
-    };
-    let at = refused.at?;
-    let migration = migrations.iter_mut().find(|one| one.id.version == at.version)?;
-    let ends = |one: &Statement| one.line + newlines(&one.text);
-    let mut statements = migration.statements.iter_mut();
-    let statement =
-        statements.find(|one| one.text != NOTHING && (one.line..=ends(one)).contains(&at.line))?;
-    let line = statement.line;
-    // In its place, since positions are counted.
-    statement.text = NOTHING.to_string();
-    let subject = migration.id.to_string();
-    let found = Finding::new("left-out", Severity::Warning, subject, error.message.clone());
-    Some(found.help(help).at(migration.path.clone(), line))
-}
-
-/// A statement that does nothing.
-const NOTHING: &str = "SELECT 1";
-
 /// The migrations that the snapshot's database had, and those that it had not; of one that it had
 /// half, what is left.
 pub fn migrations(
@@ -206,79 +170,14 @@ pub fn migrations(
         let side = if is_pending { &mut sides.1 } else { &mut sides.0 };
         let migration = folder::parse(file)?;
         side.push(match snapshot.ddl {
-            Some(_) => left(migration, &snapshot.history)?,
+            Some(_) => {
+                let (left, findings) = left(migration, &snapshot.history);
+                converge::refuse(&findings)?;
+                left
+            }
             // The schema is made of whole files.
             None => migration,
         });
     }
     Ok(sides)
-}
-
-/// A migration without the statements that production has finished: its schema has what they did.
-/// Settings stay, since they hold for those behind them.
-fn left(migration: Migration, history: &History) -> Result<Migration> {
-    let Migration { id, path, statements, .. } = &migration;
-    converge::refuse(&verify_progress(id, path, statements, history))?;
-    let is_finished = |at: usize| {
-        let mut rows = history.progress.iter().filter(|row| row.version == id.version);
-        rows.any(|row| row.finished && row.statement as usize == at + 1)
-    };
-    let statements = statements.iter().enumerate();
-    let left = statements
-        .filter(|(at, one)| matches!(one.kind, StatementKind::Set(_)) || !is_finished(*at));
-    let statements = left.map(|(_, one)| one.clone()).collect();
-    Ok(Migration { statements, ..migration })
-}
-
-/// Errors where a statement outside of transactions would change more than its database on a server
-/// that is borrowed: what it did could not be taken back.
-fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
-    for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
-        let Action::RunAlone { migration, statement } = &step.action else { continue };
-        if leaves_its_database(&statement.text) {
-            const ADVICE: &str =
-                "leave --shadow-url out: on a private server a migration may change everything";
-            let place = format!("{migration}, line {}", statement.line);
-            let message = format!("{place}: this changes the server, which is only borrowed");
-            let refused = Refused {
-                at: step.stands_for,
-                code: String::new(),
-                advice: vec![ADVICE.to_string()],
-            };
-            let error = Error::new(Kind::Database, message).hint(ADVICE);
-            return Err(Error { refused: Some(Box::new(refused)), ..error });
-        }
-    }
-    Ok(())
-}
-
-/// The locks of steps that cannot be traced, which are known: pgtune's own, of the statement that
-/// they stand for, and those of statements that run outside of transactions.
-fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLock> {
-    let mut known = Vec::new();
-    for step in runbook.stages.iter().flat_map(|stage| &stage.steps) {
-        let Some(StatementPlace { version, line }) = step.stands_for else { continue };
-        let Some(migration) = migrations.iter().find(|one| one.id.version == version) else {
-            continue;
-        };
-        known.extend(step.locks.iter().map(|lock| TracedLock {
-            place: Place { path: migration.path.clone(), line },
-            table: lock.table.clone(),
-            mode: lock.mode,
-            work: work(&step.action, lock.mode),
-        }));
-    }
-    known
-}
-
-/// What is done under a lock of a step that is not traced.
-fn work(action: &Action, mode: LockMode) -> Work {
-    let reads = action.reads_tables()
-        || matches!(action, Action::RunAlone { statement, .. } if reads_its_table(&statement.text));
-    match (reads, mode) {
-        // VACUUM FULL, and CLUSTER of all tables.
-        (true, LockMode::AccessExclusive) => Work::Rewrite,
-        (true, _) => Work::FullScan,
-        (false, _) => Work::Instant,
-    }
 }
