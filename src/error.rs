@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::model::finding::Place;
 use crate::model::migration::StatementPlace;
 
 /// What went wrong, as far as the caller may act on it. Each kind is one exit code.
@@ -69,6 +70,8 @@ pub struct Error {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// The step of a migration that the server refused.
     pub refused: Option<Box<Refused>>,
+    /// The line of a file of the user's that is wrong.
+    pub place: Option<Box<Place>>,
 }
 
 /// A step of a migration that the server refused, and would again.
@@ -88,7 +91,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `kind`, without hints or cause.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), hints: Vec::new(), source: None, refused: None }
+        let (message, hints) = (message.into(), Vec::new());
+        Error { kind, message, hints, source: None, refused: None, place: None }
     }
 
     /// Asked wrongly: flags, profile, migration files.
@@ -99,6 +103,12 @@ impl Error {
     /// The operating system refused; `doing` says what we wanted ("read the profile pgtune.toml").
     pub fn system(doing: impl fmt::Display, source: std::io::Error) -> Error {
         Error::new(Kind::System, format!("cannot {doing}")).caused_by(source)
+    }
+
+    /// Says which line of a file is wrong.
+    pub fn at(mut self, path: impl Into<String>, line: usize) -> Error {
+        self.place = Some(Box::new(Place { path: path.into(), line }));
+        self
     }
 
     /// Adds one thing the user can do.

@@ -1,22 +1,28 @@
 //! What statements were seen to do to tables on a server without rows, where reading them did not
 //! tell it already: what runs in functions, in `EXECUTE`, or is not understood. Pure.
 
+use std::collections::BTreeMap;
+
 use super::lint::File;
 use super::lint::table::CHECKS;
 use crate::model::check::CheckRules;
 use crate::model::finding::{Finding, Place};
-use crate::model::ident::QualifiedName;
+use crate::model::ident::{Ident, QualifiedName};
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::{TracedLock, Work};
+use crate::model::rename::Lost;
 use crate::model::units::{human_bytes, plural};
+use crate::sql::Statement;
 use crate::sql::split::newlines;
+use crate::sql::tokens::names;
 
 /// Checks that tell of work under a lock: one of them is enough for a statement.
-const OF_WORK: [&str; 4] = [
+const OF_WORK: [&str; 5] = [
     "table-rewrite",
     "table-scan-under-lock",
     "blocking-index-build",
     "validate-in-same-transaction",
+    "required-column",
 ];
 
 /// What is done to large tables under locks that stop writers, one finding for each statement that
@@ -37,21 +43,82 @@ pub fn findings(
         let is_said = linted.iter().any(|finding| {
             OF_WORK.contains(&finding.check.as_str()) && is_within(finding, place, files)
         });
-        let finding = finding(locks, &bytes, rules).filter(|_| !is_said)?;
+        let finding = finding(locks, &bytes, rules, is_of_a_domain(place, files));
+        let finding = finding.filter(|_| !is_said)?;
         Some(finding.at(place.path.as_str(), place.line))
     });
     each.collect()
 }
 
-/// Whether a finding stands in the statement at this place.
-fn is_within(finding: &Finding, place: &Place, files: &[File<'_>]) -> bool {
+/// The statements at this place: several may stand on one line.
+fn statements_at<'a>(
+    place: &'a Place,
+    files: &'a [File<'a>],
+) -> impl Iterator<Item = &'a Statement> {
     let file = files.iter().find(|file| file.path == place.path);
     let statements = file.map(|file| file.statements).unwrap_or_default();
-    let mut here = statements.iter().filter(|statement| statement.line == place.line);
+    statements.iter().filter(|statement| statement.line == place.line)
+}
+
+/// Whether a finding stands in the statement at this place.
+fn is_within(finding: &Finding, place: &Place, files: &[File<'_>]) -> bool {
+    let mut here = statements_at(place, files);
     let found = finding.place.as_ref().filter(|found| found.path == place.path);
     found.is_some_and(|found| {
         here.any(|one| (one.line..=one.line + newlines(&one.text)).contains(&found.line))
     })
+}
+
+/// Tables and columns that are gone or called otherwise, where no finding of `linted` says so:
+/// those of a schema, an owner, a type. Each statement once, told by the lock that it took.
+pub fn lost(lost: &[Lost], locks: &[TracedLock], linted: &[Finding]) -> Vec<Finding> {
+    let mut told: BTreeMap<(Option<&Place>, &str), Vec<&Lost>> = BTreeMap::new();
+    for one in lost {
+        let check = if one.now.is_some() { "rename-in-use" } else { "drop-in-use" };
+        let takes =
+            |lock: &&TracedLock| lock.table == one.table && lock.mode == LockMode::AccessExclusive;
+        let places = || locks.iter().filter(takes).map(|lock| &lock.place);
+        let place = places().next_back();
+        // Partitions lose with their table what is said of that.
+        let is_said = |finding: &Finding| {
+            let said = one.column.as_ref().is_none_or(|one| one.is_mentioned_in(&finding.message));
+            let is_here = finding.subject == one.table.to_string()
+                || places().any(|place| finding.place.as_deref() == Some(place));
+            finding.check == check && is_here && said
+        };
+        if linted.iter().any(is_said) {
+            continue;
+        }
+        told.entry((place, check)).or_default().push(one);
+    }
+    let finding = |((place, check), all): (&(Option<&Place>, &str), &Vec<&Lost>)| {
+        let known = CHECKS.iter().find(|known| known.id == *check)?;
+        let first = all.first()?;
+        let what = match (&first.column, &first.now) {
+            (None, None) => "the table is dropped".to_string(),
+            (None, Some(now)) => format!("the table becomes {now}"),
+            (Some(column), None) => format!("the column {column} is dropped"),
+            (Some(column), Some(now)) => format!("{column} becomes {now}"),
+        };
+        let more = match all.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {} with it", plural(more, "thing more", "things more")),
+        };
+        let message = format!("{what}{more}, as was seen");
+        let finding = Finding::new(check, known.severity, first.table.to_string(), message)
+            .help(known.remedy);
+        Some(match place {
+            Some(place) => finding.at(place.path.as_str(), place.line),
+            None => finding,
+        })
+    };
+    told.iter().filter_map(finding).collect()
+}
+
+/// Whether the statement at this place is an ALTER DOMAIN, which looks at the domain's columns.
+fn is_of_a_domain(place: &Place, files: &[File<'_>]) -> bool {
+    let mut here = statements_at(place, files);
+    here.any(|one| names(&one.text).contains(&Ident::from_sql("domain")))
 }
 
 /// The finding of one statement; its tables are partitions of one, or several.
@@ -59,16 +126,19 @@ fn finding(
     locks: &[&TracedLock],
     bytes: &impl Fn(&QualifiedName, Work) -> u64,
     rules: &CheckRules,
+    is_of_a_domain: bool,
 ) -> Option<Finding> {
     let work = locks.iter().map(|one| one.work).max()?;
     let of_work = || locks.iter().filter(|one| one.work == work);
     let mode = of_work().map(|one| one.mode).max()?;
     let largest = of_work().max_by_key(|one| bytes(&one.table, work))?;
     let all: u64 = of_work().map(|one| bytes(&one.table, work)).sum();
-    // CREATE INDEX takes SHARE, and nothing else that reads a table does.
+    // CREATE INDEX takes SHARE, and nothing else that reads a table does but ALTER DOMAIN.
     let (check, what, at_least_mb) = match (work, mode) {
         (Work::Rewrite, _) => ("table-rewrite", "written anew", rules.rewrite_mb),
-        (Work::FullScan, LockMode::Share) => ("blocking-index-build", "read", rules.rewrite_mb),
+        (Work::FullScan, LockMode::Share) if !is_of_a_domain => {
+            ("blocking-index-build", "read", rules.rewrite_mb)
+        }
         (Work::FullScan | Work::Instant, _) => ("table-scan-under-lock", "read", rules.scan_mb),
     };
     if all >> 20 < at_least_mb {

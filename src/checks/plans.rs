@@ -121,6 +121,17 @@ pub fn findings(
     told
 }
 
+/// What is wrong with a query, where no migration is to blame: one that had no plan before either
+/// speaks against none.
+pub fn as_before(finding: Finding, before: &Captures) -> Finding {
+    let query = before.queries.iter().find(|one| one.label() == finding.subject);
+    if query.is_none_or(|query| query.capture().is_some()) {
+        return finding;
+    }
+    let message = format!("{}, before the migrations as well", finding.message);
+    Finding { message, severity: finding.severity.min(Severity::Warning), ..finding }
+}
+
 fn at(finding: Finding, blame: Option<Blame>) -> Finding {
     match blame {
         Some(Blame { place, .. }) => finding.at(place.path, place.line),

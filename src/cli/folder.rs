@@ -54,7 +54,8 @@ pub fn parse(file: &MigrationFile) -> Result<Migration> {
 /// The same for a migration that is no file.
 pub fn parse_text(id: &MigrationId, path: &str, text: &str) -> Result<Migration> {
     let statements = sql::parse(text).map_err(|error| {
-        let result = Error::usage(format!("{path}:{}:{}: {error}", error.line, error.column));
+        let result = Error::usage(format!("{path}:{}:{}: {error}", error.line, error.column))
+            .at(path, error.line);
         if error.hint.is_empty() { result } else { result.hint(error.hint) }
     })?;
     let checksums = Checksums::of(id, text);

@@ -135,7 +135,8 @@ fn unwritten(failures: Vec<Error>, answer: Result<()>) -> Result<()> {
 fn failed(error: &Error) -> Report {
     let message = [vec![error.message.clone()], error.causes()].concat().join(": ");
     let finding = Finding::new("check-failed", Severity::Error, "pgtune check", message);
-    Report::new("").findings(vec![finding.help(error.hints.join("\n"))]).judged(Vec::new())
+    let finding = Finding { place: error.place.clone(), ..finding.help(error.hints.join("\n")) };
+    Report::new("").findings(vec![finding]).judged(Vec::new())
 }
 
 /// The file that findings without one are put to: the first that was checked, else the profile.

@@ -41,8 +41,8 @@ pub struct Ties {
     /// Columns of views, each with one that its values may come from.
     pub sources: Vec<(Column, Column)>,
     /// What names the content of columns besides their own names: the expression of a generated
-    /// column, the parts of a composite one.
-    pub origins: BTreeMap<Column, String>,
+    /// column, the parts of a composite one, the functions that a view calls.
+    pub origins: Vec<(Column, String)>,
 }
 
 impl Ties {
@@ -187,7 +187,10 @@ impl<'a> Disclosure<'a> {
 
     /// Whether one of these values is a document with a key that is to be redacted.
     fn is_told_by<'t>(&self, values: impl Iterator<Item = &'t String>) -> bool {
-        let is_document = |text: &&String| text.starts_with(['{', '[']) && text.contains("\":");
+        // JSON, alone or in an array, and hstore.
+        let is_document = |text: &&String| {
+            text.contains("\"=>") || (text.starts_with(['{', '[']) && text.contains("\":"))
+        };
         let mut documents = values.filter(is_document);
         documents.any(|text| self.names(text))
     }

@@ -21,6 +21,17 @@ pub struct Named {
 /// The relations of a database by their OIDs.
 pub type Names = BTreeMap<u32, Named>;
 
+/// A name of a table or column that finds nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lost {
+    /// The table, as it was called.
+    pub table: QualifiedName,
+    /// Its column, where the table itself is there.
+    pub column: Option<Ident>,
+    /// What it is called now; `None` where it is gone.
+    pub now: Option<String>,
+}
+
 /// What a relation is called after migrations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Heir<'a> {
@@ -55,6 +66,31 @@ impl<'a> Renames<'a> {
     pub fn name<'b>(&'b self, name: &'b QualifiedName) -> &'b QualifiedName {
         let itself = self.before.get(name).and_then(|(oid, _)| self.after.get(oid));
         itself.map_or(name, |now| &now.name)
+    }
+
+    /// The names that find nothing any more, neither the thing itself nor one that took its name.
+    pub fn lost(&self) -> Vec<Lost> {
+        let names: BTreeSet<&QualifiedName> = self.after.values().map(|one| &one.name).collect();
+        let mut lost = Vec::new();
+        for (name, (oid, before)) in &self.before {
+            if !['r', 'p', 'm', 'f'].contains(&before.kind) {
+                continue;
+            }
+            let table = || (*name).clone();
+            let now = self.after.get(oid);
+            if !names.contains(name) {
+                let now = now.map(|now| now.name.to_string());
+                lost.push(Lost { table: table(), column: None, now });
+            }
+            let Some(now) = now.filter(|now| now.name == before.name) else { continue };
+            for (at, column) in before.columns.iter().enumerate() {
+                let column = column.as_ref().filter(|_| !now.columns.contains(column));
+                let Some(column) = column.cloned() else { continue };
+                let now = now.columns.get(at).cloned().flatten().map(|now| now.to_string());
+                lost.push(Lost { table: table(), column: Some(column), now });
+            }
+        }
+        lost
     }
 
     fn heirs(&self, name: &QualifiedName) -> Vec<Heir<'a>> {
@@ -202,6 +238,33 @@ mod tests {
         let expected =
             ["app.purchases 7", "app.purchases.id 7", "app.purchases.placed 7"].map(str::to_string);
         assert_eq!(told(&moved), expected);
+    }
+
+    #[test]
+    fn names_are_lost_unless_something_takes_them() {
+        let before = names(&[
+            (1, "orders", 'r', &["id", "at", "note"]),
+            (2, "gone", 'p', &["id"]),
+            (3, "moved", 'm', &["id"]),
+            (4, "viewed", 'r', &["id"]),
+            (5, "by_id", 'i', &["id"]),
+            (6, "copied", 'r', &["id"]),
+        ]);
+        let after = names(&[
+            (1, "orders", 'r', &["id", "placed", "", "at2"]),
+            (3, "elsewhere", 'm', &["id"]),
+            (4, "under", 'r', &["id"]),
+            (7, "viewed", 'v', &["id"]),
+            (8, "copied", 'r', &["id"]),
+        ]);
+        let told = |one: Lost| {
+            let column = one.column.map(|one| format!(".{one}")).unwrap_or_default();
+            let now = one.now.map(|now| format!(" is {now}")).unwrap_or_default();
+            format!("{}{column}{now}", one.table)
+        };
+        let lost: Vec<String> = Renames::of(&before, &after).lost().into_iter().map(told).collect();
+        let expected = ["app.gone", "app.moved is app.elsewhere", "app.orders.at is placed"];
+        assert_eq!(lost, [expected.as_slice(), &["app.orders.note"]].concat());
     }
 
     #[test]

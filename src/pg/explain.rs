@@ -82,6 +82,14 @@ impl<'a> FromSql<'a> for Json {
     }
 }
 
+/// The settings under which a generic plan shows each condition and each order: an index may imply
+/// them, by its predicate or by its own order.
+pub fn without_indexes() -> BTreeMap<String, String> {
+    let scans = ["enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"];
+    let off = scans.map(|name| (name.to_string(), "off".to_string()));
+    without_pruning().into_iter().chain(off).collect()
+}
+
 /// The setting under which a generic plan shows all partitions: up to 15 the NULLs that stand in
 /// for parameters would leave none.
 pub fn without_pruning() -> BTreeMap<String, String> {

@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::model::ident::QualifiedName;
 use crate::model::index_size::{Content, Shape, index_pages, shares_keys, storage_parameter};
-use crate::model::rename::{Named, Names, Renames};
+use crate::model::rename::{Lost, Named, Names, Renames};
 use crate::model::snapshot::{RelationSize, Snapshot};
 
 /// An index of a shadow.
@@ -44,6 +44,8 @@ pub struct Foretold {
     pub new_indexes: BTreeMap<QualifiedName, NewIndex>,
     /// The tables that get some, each with its partitions.
     pub tables: BTreeMap<QualifiedName, TableSizes>,
+    /// Names that find nothing any more.
+    pub lost: Vec<Lost>,
 }
 
 /// An index that migrations make, with those of all partitions.
@@ -118,7 +120,7 @@ pub fn foretold(
     });
     let tables = sizes.collect();
     let snapshot = Snapshot { relations: relations.into_values().collect(), ..moved };
-    Ok(Foretold { snapshot, new_indexes, tables })
+    Ok(Foretold { snapshot, new_indexes, tables, lost: renames.lost() })
 }
 
 fn names(session: &mut Session) -> Result<Names> {

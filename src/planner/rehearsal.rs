@@ -13,7 +13,7 @@ use crate::runbook::action::Action;
 use crate::sql::Statement;
 use crate::sql::split::newlines;
 use crate::sql::statement::Kind;
-use crate::sql::transaction::{leaves_its_database, reads_its_table};
+use crate::sql::transaction::{empties_its_tables, leaves_its_database, reads_its_table};
 
 /// A migration without the statements that production has finished: its schema has what they did.
 /// Settings stay, since they hold for those behind them. Finished ones that were edited since are
@@ -101,6 +101,21 @@ pub fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLoc
         }));
     }
     known
+}
+
+/// What was traced, where TRUNCATE is told from a rewrite: both give a table another file.
+pub fn without_truncation(locks: Vec<TracedLock>, migrations: &[Migration]) -> Vec<TracedLock> {
+    let is_truncated = |place: &Place| {
+        let migration = migrations.iter().find(|one| one.path == place.path);
+        let statements = migration.into_iter().flat_map(|one| &one.statements);
+        let mut here = statements.filter(|one| one.line == place.line).peekable();
+        here.peek().is_some() && here.all(empties_its_tables)
+    };
+    let told = |one: TracedLock| match one.work {
+        Work::Rewrite if is_truncated(&one.place) => TracedLock { work: Work::Instant, ..one },
+        Work::Rewrite | Work::FullScan | Work::Instant => one,
+    };
+    locks.into_iter().map(told).collect()
 }
 
 /// What is done under a lock of a step that is not traced.

@@ -26,7 +26,8 @@ impl Names {
         let mut hash = Sha256::new();
         for (name, analyzed_at) in &self.analyzed_at {
             let name = name.to_string();
-            if plan.relations.contains_key(&name) {
+            // What was never analyzed tells nothing, wherever it is read.
+            if *analyzed_at > 0.0 && plan.relations.contains_key(&name) {
                 hash.update(format!("{name} {analyzed_at}\n"));
             }
         }

@@ -1,6 +1,8 @@
 //! Statements and transactions: what bounds one, what none can hold, and what cannot be taken back.
 
+use super::Statement;
 use super::tokens::{Cursor, Kind as TokenKind, tokens};
+use crate::model::ident::Ident;
 
 /// `BEGIN`, `COMMIT` and `END` with or without a word behind them; options would be lost.
 pub(super) fn is_boundary(mut cursor: Cursor<'_>) -> bool {
@@ -65,6 +67,17 @@ pub fn leaves_its_database(text: &str) -> bool {
 /// Whether a statement that runs alone reads the table which it locks from end to end.
 pub fn reads_its_table(text: &str) -> bool {
     begins_with(text, &[&["vacuum"], &["cluster"], &["reindex"], &["create"]])
+}
+
+/// Whether what a statement writes anew is an empty table: TRUNCATE, also in code that does not
+/// alter any.
+pub fn empties_its_tables(statement: &Statement) -> bool {
+    if !statement.runs_code() {
+        return begins_with(&statement.text, &[&["truncate"]]);
+    }
+    let code = statement.text.to_lowercase();
+    let says = |word| Ident::from_sql(word).is_mentioned_in(&code);
+    says("truncate") && !["alter", "cluster", "full"].into_iter().any(says)
 }
 
 fn begins_with(text: &str, heads: &[&[&str]]) -> bool {

@@ -147,6 +147,38 @@ fn a_query_that_fails_is_told_once_where_its_name_went() {
 }
 
 #[test]
+fn what_goes_with_something_else_is_told_once() {
+    let schema = "
+        create schema old;
+        create table old.a (id bigint primary key);
+        create table old.b (id bigint primary key);
+        create schema app;
+        create table app.t (id bigint primary key);
+        create type contact as (mail text, extension int);
+        create table people (id bigint primary key, c contact);
+        create table parts (id bigint, kind text) partition by range (id);
+        create table parts_1 partition of parts for values from (0) to (10);
+        create table dropped (id bigint primary key);";
+    let Some((project, _database)) = project("with_others", schema, "select 1") else { return };
+    project.migration(
+        "V1__gone",
+        "drop schema old cascade;\n\
+         alter schema app rename to application;\n\
+         drop type contact cascade;\n\
+         alter table parts rename kind to sort;\n\
+         drop table dropped;\n\
+         truncate parts;\n",
+    );
+    let said = check(&project);
+    let expected = ["4 rename-in-use", "5 drop-in-use", "1 drop-in-use", "3 drop-in-use"];
+    let mut found = findings(&said);
+    assert!(found.contains(&"rename-in-use".to_string()), "no lock tells its place: {said}");
+    found.retain(|one| one != "rename-in-use");
+    assert_eq!(found, expected, "{said}");
+    assert!(said.stdout.contains("the table is dropped, and 1 thing more with it"), "{said}");
+}
+
+#[test]
 fn what_production_has_done_of_a_migration_is_not_done_again() {
     let schema = format!("{ORDERS} update customers set name = 'same' where id < 3;");
     let Some((project, database)) = project("half", &schema, "select 1 from orders") else {

@@ -118,6 +118,12 @@ fn what_rewrites_a_table() {
 }
 
 #[test]
+fn a_materialized_view_that_is_made_anew_gets_its_indexes_anew() {
+    let make = "create table m (a int); create index on m (a);";
+    assert_eq!(shown(&format!("{make} drop materialized view if exists m; {make}")), [""; 0]);
+}
+
+#[test]
 fn renamed_columns_are_renamed_everywhere() {
     let rename = "alter table events rename account_id to owner;";
     for (sql, expected) in [

@@ -14,7 +14,7 @@ use crate::cli::plan::server_statements::with_texts;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take_both};
 use crate::cli::plan::workload::ForetoldArgs;
-use crate::cli::shadow::{self, Shadow, ShadowArgs};
+use crate::cli::shadow::{self, Migrations, Shadow, ShadowArgs};
 use crate::cli::snapshot::origin::OriginArgs;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
@@ -80,10 +80,11 @@ const ORIGIN: &str = "origin";
 fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let snapshot = args.origin.read()?;
     let profile = context.profile();
-    let (applied, pending) = shadow::migrations(context, &snapshot)?;
+    let Migrations { applied, pending, findings } = shadow::migrations(context, &snapshot)?;
     let queries = args.queries.queries_if_any(context, &snapshot)?;
     let (queries, changed) = as_there(&snapshot.substitutes, &queries);
     let mut linted = lint::found(&profile.check, &snapshot, &applied, &pending);
+    linted.findings.extend(findings);
     linted.findings.extend(args.origin.too_old(&snapshot, profile.check.snapshot_days));
     let origin = args.origin.facts(&snapshot);
     let on_snapshot =
@@ -111,6 +112,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     let before = shadow.copy(ORIGIN, "before")?;
     let drifted = drift::look(&examination, &mut shadow, [&before, &after])?;
     let planned = planned(&examination, &mut shadow, [&before, &after], &linted.world)?;
+    let lost = measured::lost(&planned.foretold.lost, &traced, &linted.findings);
     let linted = linted.with_index_bytes(indexes::bytes(&planned.foretold), &profile.check);
     let mut findings = std::mem::take(&mut shadow.findings);
     findings.extend(drifted);
@@ -119,6 +121,7 @@ fn examine(context: &Context, args: &Args) -> Result<Examined> {
     findings.extend(planned.findings);
     findings.extend(linted.findings);
     findings.extend(measured);
+    findings.extend(lost);
     let report = Report::new("").locks(locks::rows(&traced, &sizes, pending));
     let report = timelines.into_iter().fold(report, Report::timeline);
     let mut report = indexes::told(report, &planned.foretold);
@@ -174,6 +177,7 @@ fn planned(
         query.is_some_and(|query| told.iter().any(|told| told.worse.contains(&query.query)))
     };
     let alone = after.findings.iter().filter(|one| !is_told(one)).cloned();
+    let alone = alone.map(|one| plans::as_before(one, &before));
     let findings = alone.chain(scanned).collect();
     Ok(Planned { findings, told, report, foretold })
 }
@@ -191,8 +195,10 @@ fn unfit(
     let migration = pending.iter().find(is_of);
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
-    let advice = refused.map_or(&error.hints, |refused| &refused.advice);
-    let finding = finding.help([error.causes(), advice.clone()].concat().join("; "));
+    let advice = refused.map_or(&error.hints, |refused| &refused.advice).clone();
+    let lacks = refused.is_some_and(|refused| lacks_extension(&refused.code, &error.message));
+    let lacks = lacks.then(|| LACKS_EXTENSION.to_string()).into_iter().collect();
+    let finding = finding.help([error.causes(), advice, lacks].concat().join("; "));
     findings.push(match migration {
         Some(migration) => finding.at(migration.path.clone(), at.map_or(1, |at| at.line)),
         None => finding,
@@ -201,6 +207,18 @@ fn unfit(
     let answer = answer(&findings, &[]);
     let subjects = subjects(pending, &[]);
     Examined { report: Report::new("").findings(findings).judged(subjects), answer }
+}
+
+/// What helps where the shadow's server lacks an extension, which says nothing of production's.
+const LACKS_EXTENSION: &str = "where only the shadow's server lacks it: give check one that has \
+                               it, with --pg-bin or --shadow-url";
+
+/// Whether a statement failed for want of an extension's files: with 15 and later the server says
+/// so, before it is a file that is missing.
+fn lacks_extension(code: &str, message: &str) -> bool {
+    const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    const UNDEFINED_FILE: &str = "58P01";
+    [FEATURE_NOT_SUPPORTED, UNDEFINED_FILE].contains(&code) && message.contains("extension")
 }
 
 /// All of it as a report, with the answer. `report` is told behind the findings.

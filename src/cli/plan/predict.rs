@@ -10,7 +10,7 @@ use crate::cli::interrupt;
 use crate::cli::plan::shown;
 use crate::cli::plan::take::{Side, take, take_both};
 use crate::cli::plan::workload::ForetoldArgs;
-use crate::cli::shadow::{self, Shadow, ShadowArgs};
+use crate::cli::shadow::{self, Migrations, Shadow, ShadowArgs};
 use crate::cli::snapshot::origin::OriginArgs;
 use crate::cli::snapshot::substitutes::as_there;
 use crate::error::{Error, Kind, Result};
@@ -50,10 +50,11 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let snapshot = args.origin.read()?;
     let (queries, changed) =
         as_there(&snapshot.substitutes, &args.queries.queries(context, &snapshot)?);
-    let (applied, pending) = shadow::migrations(context, &snapshot)?;
+    let Migrations { applied, pending, findings } = shadow::migrations(context, &snapshot)?;
     let stopped = interrupt::listen()?;
     let mut shadow = Shadow::start(context, &args.shadow, &snapshot, stopped)?;
     shadow.findings.extend(changed);
+    shadow.findings.extend(findings);
     let before = shadow.create("before", &applied)?;
     if pending.is_empty() {
         let (mut session, facts) = shadow.imitate(&before)?;

@@ -14,7 +14,9 @@ use crate::pg::borrowed;
 use crate::pg::lock_trace::{self, Trace};
 use crate::pg::server;
 use crate::pg::session::Session;
-use crate::planner::rehearsal::{known_locks, leave_out, left, refuse_to_leave};
+use crate::planner::rehearsal::{
+    known_locks, leave_out, left, refuse_to_leave, without_truncation,
+};
 use crate::planner::verify::verify;
 use crate::planner::{Migration, Planned, plan_next};
 use crate::runbook::action::SqlText;
@@ -60,7 +62,7 @@ impl Shadow<'_> {
             table: renamed.get(&one.table).unwrap_or(&one.table).clone(),
             ..one
         }));
-        Ok(merged(locks))
+        Ok(merged(without_truncation(locks, migrations)))
     }
 
     /// Applies migrations as `pgtune migrate` does. Returns what was left out.
@@ -155,19 +157,28 @@ fn taken_for_granted(role: &str) -> Finding {
     Finding::new("shadow-role", Severity::Info, role, message).help("it was taken to be there")
 }
 
-/// The migrations that the snapshot's database had, and those that it had not; of one that it had
-/// half, what is left.
-pub fn migrations(
-    context: &Context,
-    snapshot: &Snapshot,
-) -> Result<(Vec<Migration>, Vec<Migration>)> {
+/// The migrations of a project, as the database of a snapshot knows them.
+pub struct Migrations {
+    /// Those that it had.
+    pub applied: Vec<Migration>,
+    /// Those that it had not; of one that it had half, what is left.
+    pub pending: Vec<Migration>,
+    /// What is odd about the files, as that one is passed over for its name.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads the migrations of a project.
+///
+/// Errors where they cannot be read, or the snapshot's database speaks against them.
+pub fn migrations(context: &Context, snapshot: &Snapshot) -> Result<Migrations> {
     let read = folder::read_files(&folder::sql_files(&context.migrations_folder())?)?;
     let verified = verify(&read.files, &snapshot.history, strictness(context.profile()));
     converge::refuse(&verified.findings)?;
-    let mut sides = (Vec::new(), Vec::new());
+    let findings = [read.findings, verified.findings].concat();
+    let (mut applied, mut pending) = (Vec::new(), Vec::new());
     for (at, file) in read.files.iter().enumerate() {
         let is_pending = verified.pending.contains(&at);
-        let side = if is_pending { &mut sides.1 } else { &mut sides.0 };
+        let side = if is_pending { &mut pending } else { &mut applied };
         let migration = folder::parse(file)?;
         side.push(match snapshot.ddl {
             Some(_) => {
@@ -179,5 +190,5 @@ pub fn migrations(
             None => migration,
         });
     }
-    Ok(sides)
+    Ok(Migrations { applied, pending, findings })
 }

@@ -27,7 +27,7 @@ mod home;
 mod migrate;
 
 pub use self::home::ShadowArgs;
-pub use self::migrate::migrations;
+pub use self::migrate::{Migrations, migrations};
 
 /// How plans are asked for: nothing is run, and nobody is in the way.
 pub const TERMS: Terms =

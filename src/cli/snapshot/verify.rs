@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     shadow.refuse_server_of(&mut real)?;
     let applied = match snapshot.ddl {
         Some(_) => Vec::new(),
-        None => shadow::migrations(context, &snapshot)?.0,
+        None => shadow::migrations(context, &snapshot)?.applied,
     };
     let imitated = shadow.create("before", &applied)?;
     let (mut session, shadow_facts) = shadow.imitate(&imitated)?;

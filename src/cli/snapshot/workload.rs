@@ -47,7 +47,7 @@ impl Workload {
         let asking = Asking {
             is_generic: true,
             statement_timeout: PLAN_TIMEOUT,
-            settings: explain::without_pruning(),
+            settings: explain::without_indexes(),
             ..Asking::default()
         };
         let (mut workload, mut named) = (Workload::default(), Vec::new());

@@ -27,7 +27,7 @@ pub fn ties(session: &mut Session) -> Result<Ties> {
         expressions: expressions.into_iter().collect(),
         keys,
         sources,
-        origins: origins.into_iter().collect(),
+        origins,
     })
 }
 

@@ -32,8 +32,10 @@ fn look(at: &At<'_>) -> Vec<Found> {
             && let Some(part) = at.large_to_scan(part)
             && !part.table.checks.iter().any(|check| check.valid)
         {
-            let message =
-                format!("{} are read under ACCESS EXCLUSIVE: the bound is proven", part.size);
+            let message = format!(
+                "{} are read under ACCESS EXCLUSIVE: does every row fit the bound?",
+                part.size
+            );
             found.push(Found::new(&part.name, *offset, message));
         }
         let cause = large.as_ref().and_then(|large| Some((large, cause(large, action)?)));

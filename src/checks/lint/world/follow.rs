@@ -27,6 +27,7 @@ impl World {
             Kind::AddKey(_) | Kind::DetachConcurrently(_) | Kind::Other => {
                 self.alter_table(text, made);
                 self.rename_index(text);
+                self.drop_materialized_views(text);
             }
             Kind::Reindex(_)
             | Kind::TransactionBoundary
@@ -97,6 +98,15 @@ impl World {
         let tree = self.tree(&name);
         self.tables.retain(|name, _| !tree.contains(name));
         self.indexes.retain(|_, index| !tree.contains(&index.table));
+    }
+
+    fn drop_materialized_views(&mut self, text: &str) {
+        let names = read(text, |mut cursor| {
+            cursor.take(&["drop", "materialized", "view"]).then_some(())?;
+            cursor.take(&["if", "exists"]);
+            Some(cursor.take_names())
+        });
+        names.iter().flatten().for_each(|name| self.drop_table(name));
     }
 
     fn alter_table(&mut self, text: &str, made: Option<&Place>) {
