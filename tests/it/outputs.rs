@@ -159,6 +159,14 @@ fn a_check_that_fails_is_written_as_one() {
     let xml = read(&project, "check.xml");
     assert!(xml.contains("name=\"V3__broken\"") && xml.contains("nowhere"), "{xml}");
     assert!(xml.contains("failures=\"1\""), "{xml}");
+    // What is no SQL is told at its line.
+    project.migration("V3__broken", "select 1;\ncreate index i on orders (;\n");
+    let said = check(&project, &["sarif=check.sarif".to_string()], &[]);
+    said.expect(2, &["V3__broken.sql:2"]);
+    let sarif: Value = serde_json::from_str(&read(&project, "check.sarif")).unwrap();
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "migrations/V3__broken.sql");
+    assert_eq!(place["region"]["startLine"], 2);
     // Where nothing can be examined, that is the finding.
     let said = project.run(&["check", "--snapshot", "none.json", "--output", "junit=check.xml"]);
     said.expect(6, &["none.json"]);

@@ -147,6 +147,54 @@ fn a_query_that_fails_is_told_once_where_its_name_went() {
 }
 
 #[test]
+fn a_partial_index_is_as_large_as_its_rows_make_it() {
+    let schema = "
+        create table o (id bigint primary key, state text, at timestamptz);
+        insert into o select i, case when i % 200 = 0 then 'open' else 'done' end,
+          timestamptz '2026-01-01 00:00+00' + i * interval '1 min' from generate_series(1, 60000) i;
+        create index o_open on o (at) where state = 'open';";
+    let query = "select * from o where state = 'open' and at > '2026-02-05' order by id";
+    let Some((project, _database)) = project("partial", schema, query) else { return };
+    // The plan of the query does not show what the index implies.
+    project.run(&with_pg_dump(&["snapshot", "take", "s.json"])).expect(0, &[]);
+    project.migration("V1__more", "create index o_ids on o (id, at) where state = 'open';\n");
+    let said = check(&project);
+    assert_eq!((said.code, findings(&said)), (0, Vec::new()), "{said}");
+    let size = rows(&said, "title", "new indexes")[0]["size"].as_str().unwrap().to_string();
+    let kilobytes: Option<f64> = size.strip_suffix(" kB").and_then(|size| size.parse().ok());
+    assert!(kilobytes.is_some_and(|size| size < 100.0), "{size}: {said}");
+}
+
+#[test]
+fn a_view_that_reads_more_is_judged() {
+    let schema = format!("{ORDERS} create view v as select id, customer from orders;");
+    let query = "select * from v where id = 7";
+    let Some((project, _database)) = project("view", &schema, query) else { return };
+    project.migration(
+        "V1__view",
+        "-- reads another table from end to end\n\
+         create or replace view v as select o.id, o.customer from orders o\n\
+         join customers c on c.id + 0 = o.customer;\n",
+    );
+    let said = check(&project);
+    assert_eq!((said.code, findings(&said)), (1, vec!["2 plan-worse".to_string()]), "{said}");
+}
+
+#[test]
+fn what_was_wrong_before_speaks_against_no_migration() {
+    let query = "select nope from orders";
+    let Some((project, _database)) = project("before", ORDERS, query) else { return };
+    project.migration("V1__ok", "alter table orders add column seen boolean;");
+    project.migration("V2_passed_over", "create table (");
+    let said = check(&project);
+    assert_eq!(
+        (said.code, findings(&said)),
+        (0, vec!["query-fails".into(), "misnamed-file".into()])
+    );
+    assert!(said.stdout.contains("before the migrations as well"), "{said}");
+}
+
+#[test]
 fn what_goes_with_something_else_is_told_once() {
     let schema = "
         create schema old;
