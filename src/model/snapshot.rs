@@ -53,6 +53,9 @@ pub struct Snapshot {
     pub ddl: Option<String>,
     /// The migrations that were applied.
     pub history: History,
+    /// Roles that rights or policies do not stop, of those that own something or run queries.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub roles: Vec<PrivilegedRole>,
     /// Tables, materialized views and indexes.
     pub relations: Vec<RelationSize>,
     /// Since when the counters of relations run: RFC 3339, UTC. `None` where they were never set
@@ -77,6 +80,17 @@ pub struct Snapshot {
     pub fidelity: Option<Fidelity>,
     /// What could not be read, and what follows from that.
     pub unread: Vec<Finding>,
+}
+
+/// A role that rights or policies do not stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivilegedRole {
+    /// Its name.
+    pub name: Ident,
+    /// `rolsuper`: no right is asked of it.
+    pub superuser: bool,
+    /// `rolbypassrls`: no policy of a table counts for it.
+    pub bypass_rls: bool,
 }
 
 /// Where the snapshot comes from.

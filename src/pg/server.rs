@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName, literal};
 use crate::model::migration::{Applied, History, Progress, VersionWidth};
-use crate::model::snapshot::{ServerFacts, Snapshot};
+use crate::model::snapshot::{PrivilegedRole, ServerFacts, Snapshot};
 use crate::runbook::guard::MARK;
 use crate::runbook::history::PROGRESS_TABLE;
 
@@ -189,6 +189,22 @@ fn owned_by(owner: Option<&Ident>) -> String {
 /// Creates a role without rights, marked as ours in the same transaction.
 pub fn create_role(session: &mut Session, role: &Ident) -> std::result::Result<(), Failure> {
     session.run(&format!("CREATE ROLE {role}; COMMENT ON ROLE {role} IS {}", literal(MARK)))
+}
+
+/// Has roles of ours be stopped by as little as those that they stand for.
+pub fn privilege(session: &mut Session, roles: &[PrivilegedRole]) -> Result<()> {
+    for PrivilegedRole { name, superuser, bypass_rls } in roles {
+        let superuser = if *superuser { " SUPERUSER" } else { "" };
+        let bypass_rls = if *bypass_rls { " BYPASSRLS" } else { "" };
+        let sql = format!(
+            "DO $$ BEGIN IF shobj_description(to_regrole({}), 'pg_authid') = {} THEN \
+             ALTER ROLE {name}{superuser}{bypass_rls}; END IF; END $$",
+            literal(&name.to_string()),
+            literal(MARK)
+        );
+        session.run(&sql).map_err(|failure| failure.explain("cannot prepare the shadow"))?;
+    }
+    Ok(())
 }
 
 /// The role that a statement failed for want of, by the server's code and its English message.

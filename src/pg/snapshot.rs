@@ -16,7 +16,8 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::ident::{Ident, QualifiedName};
 use crate::model::migration::History;
 use crate::model::snapshot::{
-    ColumnSample, ColumnStatistics, Counters, RelationSize, SCHEMA_VERSION, ServerFacts, Snapshot,
+    ColumnSample, ColumnStatistics, Counters, PrivilegedRole, RelationSize, SCHEMA_VERSION,
+    ServerFacts, Snapshot,
 };
 
 pub use ends::add_ends;
@@ -43,6 +44,7 @@ const PLAIN_TEXTS: &str = "SET LOCAL search_path = ''; SET LOCAL DateStyle = 'IS
 pub fn snapshot(
     session: &mut Session,
     history: History,
+    query_roles: &[&str],
     needs_values: impl Fn(&ColumnStatistics) -> bool,
 ) -> Result<Snapshot> {
     let explain = |failure: Failure| failure.explain("cannot read what the planner knows");
@@ -50,7 +52,7 @@ pub fn snapshot(
     session
         .run(&format!("{begin}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {PLAIN_TEXTS}"))
         .map_err(explain)?;
-    let read = read(session, history, needs_values);
+    let read = read(session, history, query_roles, needs_values);
     session.roll_back();
     read.map_err(explain)?
 }
@@ -58,12 +60,26 @@ pub fn snapshot(
 fn read(
     session: &mut Session,
     history: History,
+    query_roles: &[&str],
     needs_values: impl Fn(&ColumnStatistics) -> bool,
 ) -> std::result::Result<Result<Snapshot>, Failure> {
     let rows = session.query(include_str!("sql/snapshot_server.sql"), &[])?;
     let (counters_since, (server, settings)) = match rows.first() {
         Some(row) => (row.get(7), server(row)),
         None => return Ok(Err(Error::new(Kind::Database, "the server said nothing"))),
+    };
+
+    let roles = session.each(
+        include_str!("sql/snapshot_roles.sql"),
+        &[(&query_roles, Type::TEXT_ARRAY)],
+        |row| {
+            let (superuser, bypass_rls) = (row.get(1), row.get(2));
+            Ok(PrivilegedRole { name: ident(row.get(0))?, superuser, bypass_rls })
+        },
+    )?;
+    let roles = match roles.into_iter().collect::<Result<Vec<PrivilegedRole>>>() {
+        Ok(roles) => roles,
+        Err(error) => return Ok(Err(error)),
     };
     let relations = session.each(include_str!("sql/snapshot_relations.sql"), &[], relation)?;
     let mut relations = match relations.into_iter().collect::<Result<Vec<RelationSize>>>() {
@@ -85,6 +101,7 @@ fn read(
             settings,
             ddl: None,
             history,
+            roles,
             relations,
             counters_since,
             columns: columns.into_iter().collect::<Result<_>>()?,

@@ -54,6 +54,43 @@ pub fn uses(json: &str) -> BTreeSet<Use> {
     named.collect()
 }
 
+/// The columns that a generic plan compares with values in any other way than [`uses`] tells of one
+/// value: with patterns and arrays, within expressions. None where the text is no plan.
+pub fn otherwise_compared(json: &str) -> BTreeSet<Column> {
+    let explained: Option<Value> = serde_json::from_str(json).ok();
+    let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) else {
+        return BTreeSet::new();
+    };
+    let mut read = Read::default();
+    read.collect(top);
+    let mut columns = BTreeSet::new();
+    for condition in &read.conditions {
+        let tokens = without_casts(&tokens(condition));
+        let is_between = |token: &String| ["AND", "OR", "NOT"].contains(&token.as_str());
+        for one in tokens.split(is_between).filter(|one| has_value(one) && !is_told(one)) {
+            columns.extend(read.columns(one));
+        }
+    }
+    columns
+}
+
+/// Whether one comparison has a value in it.
+fn has_value(tokens: &[String]) -> bool {
+    let is_value = |token: &String| {
+        token == "$" || token.starts_with(|c: char| c == '\'' || c.is_ascii_digit())
+    };
+    tokens.iter().any(is_value)
+}
+
+/// Whether one comparison is that of a column with one value.
+fn is_told(tokens: &[String]) -> bool {
+    let is_single = |found: &Found| match found.comparison {
+        Comparison::Equal | Comparison::From | Comparison::UpTo => true,
+        Comparison::Any | Comparison::Like => false,
+    };
+    (0..tokens.len()).filter_map(|at| beside(tokens, at)).any(|found| is_single(&found))
+}
+
 /// The columns of tables that a plan (`EXPLAIN (FORMAT JSON, VERBOSE)`) filters, joins, groups or
 /// sorts by. None where the text is no plan.
 ///
@@ -68,12 +105,7 @@ pub fn columns(json: &str) -> BTreeSet<Column> {
     read.collect(top);
     let mut columns = BTreeSet::new();
     for condition in &read.conditions {
-        let tokens = without_casts(&tokens(condition));
-        for dot in (1..tokens.len().saturating_sub(1)).filter(|at| tokens[*at] == ".") {
-            let Ok(column) = Ident::new(unquoted(&tokens[dot + 1])) else { continue };
-            let tables = read.tables(&unquoted(&tokens[dot - 1]));
-            columns.extend(tables.into_iter().map(|table| (table.clone(), column.clone())));
-        }
+        columns.extend(read.columns(&without_casts(&tokens(condition))));
     }
     columns
 }
@@ -108,6 +140,17 @@ impl Read {
         }
         let below = node["Plans"].as_array().into_iter().flatten();
         below.for_each(|child| self.collect(child));
+    }
+
+    /// The columns of tables in a condition.
+    fn columns(&self, tokens: &[String]) -> Vec<Column> {
+        let mut columns = Vec::new();
+        for dot in (1..tokens.len().saturating_sub(1)).filter(|at| tokens[*at] == ".") {
+            let Ok(column) = Ident::new(unquoted(&tokens[dot + 1])) else { continue };
+            let tables = self.tables(&unquoted(&tokens[dot - 1]));
+            columns.extend(tables.into_iter().map(|table| (table.clone(), column.clone())));
+        }
+        columns
     }
 
     /// The table that the alias means, or those that it may mean.
@@ -293,6 +336,34 @@ mod tests {
         );
         let either = "((t.a = $1) OR ((t.b > $2) AND (t.c = 'it''s $9')))";
         assert_eq!(found(either), ["1 Equal t.a", "2 From t.b"]);
+    }
+
+    #[test]
+    fn what_is_compared_otherwise_is_told() {
+        let told = |filter: &str| {
+            let filter = serde_json::Value::from(filter).to_string();
+            let json = format!(
+                r#"[{{"Plan": {{"Schema": "app", "Relation Name": "t", "Alias": "t",
+                "Filter": {filter}}}}}]"#
+            );
+            let columns = otherwise_compared(&json).into_iter();
+            columns.map(|(_, column)| column.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        for (filter, expected) in [
+            ("((t.a = $1) AND (t.b > ($2)::date))", ""),
+            ("(t.a IS NOT NULL)", ""),
+            ("(t.a = t.b)", ""),
+            ("((t.a)::text = ANY (ARRAY[($1)::text, $2]))", ""),
+            ("((t.a = ANY ('{x,y}'::text[])) OR (t.b = $1))", "a"),
+            ("((t.a = ANY ($1)) AND (t.b ~~ $2))", "a b"),
+            ("((t.a ~~* 'x%'::text) AND (t.b <> $1))", "a b"),
+            ("((t.doc ->> 'email'::text) = $1)", "doc"),
+            ("(lower(t.a) = $1)", "a"),
+            ("(t.a << '10.0.0.0/8'::inet)", "a"),
+            ("((t.n + 5) < t.m)", "m n"),
+        ] {
+            assert_eq!(told(filter), expected, "{filter}");
+        }
     }
 
     #[test]

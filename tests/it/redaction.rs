@@ -195,7 +195,9 @@ fn redacted_values_are_nowhere_in_the_file_and_plans_are_the_same() {
          sql = \"select 1 from people where email like 'User1%'\"\n\
          [[queries]]\nname = \"any\"\nsql = \"select 1 from people where full_name = any ($1)\"\n\
          parameters = [[\"{Zoe,Name 1}\"]]\n";
-    let other = "[[queries]]\nname = \"two\"\n\
+    let other = "[[queries]]\nname = \"regex\"\n\
+         sql = \"select 1 from people where email ~ '^U' or full_name <> 'x'\"\n\
+         [[queries]]\nname = \"two\"\n\
          sql = \"select 1 from people where full_name = $1 or name_kind = $1\"\n\
          parameters = [[\"long\"]]\n";
     project.profile(format!("{patterns}{other}"));
@@ -204,7 +206,7 @@ fn redacted_values_are_nowhere_in_the_file_and_plans_are_the_same() {
     let told = json["unread"].as_array().unwrap().iter();
     let told = told.filter(|one| one["check"] == "values-unknown");
     let told: Vec<&str> = told.map(|one| one["subject"].as_str().unwrap()).collect();
-    assert_eq!(told, ["any", "like", "two"], "{}", json["unread"]);
+    assert_eq!(told, ["any", "like", "regex", "regex", "two"], "{}", json["unread"]);
     assert!(!text.contains("Zoe") && !text.contains("User1"), "{text}");
     database.drop();
 }

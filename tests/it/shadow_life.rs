@@ -181,6 +181,33 @@ fn a_view_that_reads_more_is_judged() {
 }
 
 #[test]
+fn rights_are_asked_of_whom_they_are_asked_there() {
+    let role = format!("app_of_{}", std::process::id());
+    let schema = format!(
+        "create role {role};
+         create role {role}_boss superuser;
+         set role {role}_boss;
+         create table secrets (id bigint primary key, whose name);
+         alter table secrets enable row level security;
+         create policy own on secrets using (whose = current_user);
+         create view v as select * from secrets;
+         grant select on v to {role};
+         reset role;"
+    );
+    let Some((project, database)) = project("rights", &schema, "select 1 from v") else { return };
+    // The view's owner is a superuser, and goes on reading.
+    let owns = format!("alter table secrets owner to {role};\n");
+    project.migration("V1__owner", &owns);
+    let said = check(&project);
+    assert_eq!((said.code, findings(&said)), (0, Vec::new()), "{said}");
+    let shown = project.run(&["snapshot", "show", "s.json"]);
+    assert!(shown.stdout.contains("(superusers, or past row security)"), "{shown}");
+    assert!(shown.stdout.contains(&format!("{role}_boss")), "{shown}");
+    let drop = format!("drop owned by {role}, {role}_boss; drop role {role}, {role}_boss");
+    database.connect().batch_execute(&drop).unwrap();
+}
+
+#[test]
 fn what_was_wrong_before_speaks_against_no_migration() {
     let query = "select nope from orders";
     let Some((project, _database)) = project("before", ORDERS, query) else { return };

@@ -135,7 +135,9 @@ impl<'a> Shadow<'a> {
                 self.findings.extend(left_out);
             }
         }
-        settle(&mut database.open_runner()?)?;
+        let mut session = database.open_runner()?;
+        settle(&mut session)?;
+        server::privilege(&mut session, &self.snapshot.roles)?;
         Ok(database)
     }
 

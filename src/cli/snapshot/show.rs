@@ -45,6 +45,11 @@ fn shown(path: &Path, snapshot: &Snapshot) -> Report {
     let history = plural(snapshot.history.applied.len(), "migration", "migrations");
     let more = [("settings", settings), ("schema", schema), ("history", history)];
     facts.extend(more.map(|(name, value)| (name.to_string(), value)));
+    let roles: Vec<String> = snapshot.roles.iter().map(|role| role.name.to_string()).collect();
+    if !roles.is_empty() {
+        let roles = format!("{} (superusers, or past row security)", roles.join(", "));
+        facts.push(("roles".to_string(), roles));
+    }
     let header = ["column", "nulls", "distinct", "values in the file"];
     let mut columns = Table::new("columns", &header).right_aligned(&[1, 2]);
     columns.rows = snapshot.columns.iter().map(column).collect();

@@ -79,8 +79,9 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let redact: Vec<&str> =
         settings.redact.iter().chain(&args.redact).map(String::as_str).collect();
     let disclosure = Disclosure::new(values, &workload.used, &redact, &ties);
+    let roles: Vec<&str> = queries.iter().map(|query| query.role.as_str()).collect();
     let is_needed = |one: &ColumnStatistics| disclosure.treatment(one) != Treatment::Withheld;
-    let mut taken = snapshot::snapshot(&mut session, server.history.clone(), is_needed)?;
+    let mut taken = snapshot::snapshot(&mut session, server.history.clone(), &roles, is_needed)?;
     taken.statements = statements;
     taken.unread.extend(left_out);
     snapshot::add_ends(&mut session, &mut taken)?;

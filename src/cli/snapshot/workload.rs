@@ -15,8 +15,8 @@ use crate::pg::session::Session;
 use crate::pg::snapshot;
 use crate::pg::substitution::Binding;
 use crate::profile::Query;
-use crate::query_plan::parameters::{Comparison, Use, columns, uses};
-use crate::sql::compared::as_parameters;
+use crate::query_plan::parameters::{Comparison, Use, columns, otherwise_compared, uses};
+use crate::sql::compared::{Parameterised, as_parameters};
 use crate::sql::query::{Does, look};
 use crate::sql::tokens::names;
 
@@ -65,15 +65,12 @@ impl Workload {
                     workload.used.extend(columns(&json));
                     workload.note(query, &uses(&json), &query.parameters);
                     let inside = as_parameters(looked.text);
-                    let own: Vec<String> = vec![String::new(); inside.own];
                     // Not every value may be a parameter.
-                    if !inside.values.is_empty()
-                        && let Ok(json) = explain::generic(session, &inside.text, version_num)
-                    {
-                        let mut uses = uses(&json);
-                        uses.retain(|one| one.parameter > inside.own);
-                        workload.note(query, &uses, &[[own, inside.values].concat()]);
-                    }
+                    let with_inside = match inside.values.is_empty() {
+                        true => None,
+                        false => explain::generic(session, &inside.text, version_num).ok(),
+                    };
+                    workload.note_inside(query, inside, with_inside.as_ref().unwrap_or(&json));
                 }
                 Err(failure) => {
                     context.ui.warn(&format!(
@@ -91,30 +88,43 @@ impl Workload {
         Ok(workload)
     }
 
-    /// Notes what a query compares with columns: the parameters of its sets of values.
+    /// Notes the values that a query compares with columns: the parameters of its sets. Of arrays
+    /// and patterns there are none: what is in them has no rank.
     fn note(&mut self, query: &Query, uses: &BTreeSet<Use>, sets: &[Vec<String>]) {
-        for (one, (set, values)) in
-            uses.iter().flat_map(|one| sets.iter().enumerate().map(move |set| (one, set)))
-        {
-            let column = (one.relation.clone(), one.column.clone());
-            let value = one.parameter.checked_sub(1).and_then(|at| values.get(at));
-            let Some(value) = value.cloned() else { continue };
-            match one.comparison {
-                Comparison::Any | Comparison::Like => {
-                    self.unranked.insert((query.name.clone(), column));
-                }
-                Comparison::Equal | Comparison::From | Comparison::UpTo => {
-                    let place = Substitute {
-                        query: query.name.clone(),
-                        sql_digest: sql_digest(&query.sql),
-                        set,
-                        parameter: one.parameter,
-                        value: String::new(),
-                    };
-                    self.bindings.push(Binding { column, place, value });
-                }
+        let is_single = |one: &&Use| match one.comparison {
+            Comparison::Equal | Comparison::From | Comparison::UpTo => true,
+            Comparison::Any | Comparison::Like => false,
+        };
+        for one in uses.iter().filter(is_single) {
+            let Some(at) = one.parameter.checked_sub(1) else { continue };
+            for (set, values) in sets.iter().enumerate() {
+                let Some(value) = values.get(at).cloned() else { continue };
+                let place = Substitute {
+                    query: query.name.clone(),
+                    sql_digest: sql_digest(&query.sql),
+                    set,
+                    parameter: one.parameter,
+                    value: String::new(),
+                };
+                let column = (one.relation.clone(), one.column.clone());
+                self.bindings.push(Binding { column, place, value });
             }
         }
+    }
+
+    /// Notes the values inside a query's text, whose generic plan this is, and what it compares
+    /// with columns in other ways. What takes its values from the statistics has those that are
+    /// there.
+    fn note_inside(&mut self, query: &Query, inside: Parameterised, json: &str) {
+        let Parameterised { own, values, .. } = inside;
+        if query.parameters.is_empty() && own > 0 {
+            return;
+        }
+        let mut uses = uses(json);
+        uses.retain(|one| one.parameter > own);
+        self.note(query, &uses, &[[vec![String::new(); own], values].concat()]);
+        let others = otherwise_compared(json).into_iter();
+        self.unranked.extend(others.map(|column| (query.name.clone(), column)));
     }
 
     /// What is to be told of queries that compare redacted columns with something for which nothing
