@@ -39,12 +39,7 @@ pub enum Comparison {
 /// Each use of a parameter in the conditions of a generic plan (`EXPLAIN (FORMAT JSON, VERBOSE)`).
 /// None where the text is no plan.
 pub fn uses(json: &str) -> BTreeSet<Use> {
-    let explained: Option<Value> = serde_json::from_str(json).ok();
-    let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) else {
-        return BTreeSet::new();
-    };
-    let mut read = Read::default();
-    read.collect(top);
+    let read = Read::of(json);
     let found = read.conditions.iter().flat_map(|condition| in_condition(condition));
     let named = found.filter_map(|found| {
         let relation = read.aliases.get(&found.alias)?.clone();
@@ -57,12 +52,7 @@ pub fn uses(json: &str) -> BTreeSet<Use> {
 /// The columns that a generic plan compares with values in any other way than [`uses`] tells of one
 /// value: with patterns and arrays, within expressions. None where the text is no plan.
 pub fn otherwise_compared(json: &str) -> BTreeSet<Column> {
-    let explained: Option<Value> = serde_json::from_str(json).ok();
-    let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) else {
-        return BTreeSet::new();
-    };
-    let mut read = Read::default();
-    read.collect(top);
+    let read = Read::of(json);
     let mut columns = BTreeSet::new();
     for condition in &read.conditions {
         let tokens = without_casts(&tokens(condition));
@@ -97,12 +87,7 @@ fn is_told(tokens: &[String]) -> bool {
 /// What comes out of a subquery or CTE that is a node of its own is of no table that the plan
 /// names: it counts as that column of each table that is read.
 pub fn columns(json: &str) -> BTreeSet<Column> {
-    let explained: Option<Value> = serde_json::from_str(json).ok();
-    let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) else {
-        return BTreeSet::new();
-    };
-    let mut read = Read::default();
-    read.collect(top);
+    let read = Read::of(json);
     let mut columns = BTreeSet::new();
     for condition in &read.conditions {
         columns.extend(read.columns(&without_casts(&tokens(condition))));
@@ -121,6 +106,16 @@ struct Read {
 }
 
 impl Read {
+    /// Nothing, where the text is no plan.
+    fn of(json: &str) -> Read {
+        let explained: Option<Value> = serde_json::from_str(json).ok();
+        let mut read = Read::default();
+        if let Some(top) = explained.as_ref().and_then(|explained| explained.pointer("/0/Plan")) {
+            read.collect(top);
+        }
+        read
+    }
+
     fn collect(&mut self, node: &Value) {
         let ident = |key: &str| Ident::new(node[key].as_str()?).ok();
         let is_derived = node["Node Type"].as_str().is_some_and(|node| DERIVED.contains(&node));

@@ -138,6 +138,14 @@ fn renamed_columns_are_renamed_everywhere() {
 }
 
 #[test]
+fn types_are_told_of_new_columns() {
+    let told = |sql: &str| shown(sql).iter().any(|one| one.starts_with("column-type"));
+    assert!(told("alter table settings add note varchar(10)"));
+    assert!(!told("alter table settings alter name type varchar(40)"));
+    assert!(told("alter table settings alter name type varchar(40), add note varchar(10)"));
+}
+
+#[test]
 fn what_rows_refuse() {
     for (sql, expected) in [
         ("create unique index on settings (position desc)", true),

@@ -1,8 +1,9 @@
 //! Types that people regret.
 
 use crate::checks::lint::check::{At, Check, Found, Look};
-use crate::checks::lint::squawk::Rule;
+use crate::checks::lint::squawk::{Hit, Rule};
 use crate::model::finding::Severity;
+use crate::sql::alter_table::Action;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -26,8 +27,15 @@ fn look(at: &At<'_>) -> Vec<Found> {
         (&[Rule::PreferTimestampTz], "names no moment without a time zone"),
         (&[Rule::PreferIdentity], "leaves its sequence open; an identity does not"),
     ];
+    // A column that is there has its trap already.
+    let is_new = |hit: &&Hit| {
+        let actions = at.alter.map(|alter| alter.actions.as_slice()).unwrap_or_default();
+        let action = actions.iter().rfind(|(offset, _)| *offset <= hit.offset);
+        !matches!(action, Some((_, Action::SetType { .. })))
+    };
     let found = found.into_iter().flat_map(|(rules, what)| {
         at.hits(rules)
+            .filter(is_new)
             .map(move |hit| Found::new(at.subject(), hit.offset, format!("{} {what}", hit.text)))
     });
     let mut found: Vec<Found> = found.collect();
