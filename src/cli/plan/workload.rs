@@ -120,7 +120,7 @@ impl QueryArgs {
                 let guess = nearest(name, all.iter().map(|query| query.name.as_str()));
                 return Err(match guess {
                     Some(known) => error.hint(format!("did you mean {known}?")),
-                    None => error,
+                    None => error.hint(format!("there are {}", some_names(&all))),
                 });
             }
         }
@@ -153,4 +153,11 @@ fn read(path: &Path) -> Result<Vec<Query>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::system(format!("read {shown}"), error))?;
     parse_file(&text).map_err(|message| Error::usage(format!("{shown}: {message}")))
+}
+/// The first names, for somebody who looks for one.
+fn some_names(queries: &[Query]) -> String {
+    const TOLD_MAX: usize = 10;
+    let more = if queries.len() > TOLD_MAX { ", …" } else { "" };
+    let names: Vec<&str> = queries.iter().take(TOLD_MAX).map(|one| one.name.as_str()).collect();
+    names.join(", ") + more
 }
