@@ -2,9 +2,11 @@
 -- a composite value at any depth (also of arrays and domains of such), and the bodies of functions that
 -- a view calls.
 with recursive parts (typid, part) as (
-  select t.oid, t.oid from pg_type t
-  join pg_namespace n on n.oid = t.typnamespace and n.nspname not in ('pg_catalog', 'information_schema')
-  where t.typtype in ('b', 'c', 'd')
+  -- Those of the system have no parts.
+  select a.atttypid, a.atttypid
+  from pg_attribute a
+  join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'm', 'v')
+  where a.attnum > 0 and not a.attisdropped and a.atttypid >= 16384
   union
   select p.typid, below.oid
   from parts p
