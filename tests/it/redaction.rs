@@ -352,7 +352,7 @@ const MADE_OF_SECRETS: &str = "
       as nested, array[row('SECRETX' || i % 9, 1)::inner_part] as listed,
       hstore('email', 'SECRETX' || i % 9) as pairs from generate_series(1, 900) i;
     create function taken() returns table (q text) language sql as
-      $$ select email from people $$;
+      $$ select email from public.people $$;
     create materialized view of_function as select q from taken();
     create view v as select email as login, kind from people;
     create view computed as select login || '!' as shout, kind as \"the kind\" from v;
