@@ -36,12 +36,9 @@ pub fn column_values(
     let asked: BTreeMap<(&str, &str), &Column> = keys.zip(columns).collect();
     let mut values = BTreeMap::new();
     for row in rows {
-        if let Some(column) = asked.get(&(row.get(0), row.get(1))) {
+        if let Some(&column) = asked.get(&(row.get(0), row.get(1))) {
             let picked = |at| row.get::<_, Option<Vec<String>>>(at).unwrap_or_default();
-            values.insert(
-                Column::clone(column),
-                ColumnValues { common: picked(2), bounds: picked(3) },
-            );
+            values.insert(column.clone(), ColumnValues { common: picked(2), bounds: picked(3) });
         }
     }
     Ok(values)

@@ -1,5 +1,7 @@
 //! The first questions to a server: may we work here, and what does it remember of migrations?
 
+use std::collections::BTreeSet;
+
 use postgres::types::Type;
 
 use super::failure::Failure;
@@ -193,18 +195,21 @@ pub fn create_role(session: &mut Session, role: &Ident) -> std::result::Result<(
 
 /// Has roles of ours be stopped by as little as those that they stand for.
 pub fn privilege(session: &mut Session, roles: &[PrivilegedRole]) -> Result<()> {
-    for PrivilegedRole { name, superuser, bypass_rls } in roles {
+    const OURS: &str = "SELECT rolname::text FROM pg_roles \
+                        WHERE shobj_description(oid, 'pg_authid') = $1";
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let explain = |failure: Failure| failure.explain("cannot prepare the shadow");
+    let ours = session.query(OURS, &[(&MARK, Type::TEXT)]).map_err(explain)?;
+    let ours: BTreeSet<&str> = ours.iter().map(|row| row.get(0)).collect();
+    let each = roles.iter().filter(|role| ours.contains(role.name.as_str()));
+    let each = each.map(|PrivilegedRole { name, superuser, bypass_rls }| {
         let superuser = if *superuser { " SUPERUSER" } else { "" };
         let bypass_rls = if *bypass_rls { " BYPASSRLS" } else { "" };
-        let sql = format!(
-            "DO $$ BEGIN IF shobj_description(to_regrole({}), 'pg_authid') = {} THEN \
-             ALTER ROLE {name}{superuser}{bypass_rls}; END IF; END $$",
-            literal(&name.to_string()),
-            literal(MARK)
-        );
-        session.run(&sql).map_err(|failure| failure.explain("cannot prepare the shadow"))?;
-    }
-    Ok(())
+        format!("ALTER ROLE {name}{superuser}{bypass_rls}")
+    });
+    session.run(&each.collect::<Vec<_>>().join("; ")).map_err(explain)
 }
 
 /// The role that a statement failed for want of, by the server's code and its English message.

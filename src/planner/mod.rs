@@ -4,7 +4,7 @@
 //! is a finding.
 
 use crate::model::catalog::Catalog;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Place};
 use crate::model::ident::QualifiedName;
 use crate::model::migration::{Checksums, MigrationId, VersionWidth};
 use crate::profile::Limits;
@@ -50,6 +50,16 @@ pub struct Migration {
     pub checksums: Checksums,
     /// Its statements.
     pub statements: Vec<Statement>,
+}
+
+/// The statements of these migrations at a place: several may stand on one line.
+pub fn statements_at<'a>(
+    migrations: &'a [Migration],
+    place: &'a Place,
+) -> impl Iterator<Item = &'a Statement> {
+    let migration = migrations.iter().find(|one| one.path == place.path);
+    let statements = migration.into_iter().flat_map(|one| &one.statements);
+    statements.filter(|one| one.line == place.line)
 }
 
 /// What there is to do, and what is to be said about it.

@@ -1,8 +1,8 @@
 //! Migrations on a database that has production's schema and none of its rows: what is left to run,
 //! what has to be left out, and the locks of what cannot be traced there. Pure.
 
-use super::Migration;
 use super::verify::verify_progress;
+use super::{Migration, statements_at};
 use crate::error::{Error, Kind as ErrorKind, Refused, Result};
 use crate::model::finding::{Finding, Place, Severity};
 use crate::model::lock::LockMode;
@@ -62,6 +62,19 @@ pub fn leave_out(migrations: &mut [Migration], error: &Error) -> Option<Finding>
 /// A statement that does nothing.
 const NOTHING: &str = "SELECT 1";
 
+/// What helps where a statement failed for want of an extension's files, which says nothing of
+/// production's server. With 15 and later the server says so, before it is a file that is missing.
+pub fn lacks_extension(error: &Error) -> Option<&'static str> {
+    const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    const UNDEFINED_FILE: &str = "58P01";
+    let code = error.refused.as_ref()?.code.as_str();
+    let lacks = [FEATURE_NOT_SUPPORTED, UNDEFINED_FILE].contains(&code);
+    (lacks && error.message.contains("extension")).then_some(
+        "where only the shadow's server lacks it: give check one that has it, with --pg-bin or \
+         --shadow-url",
+    )
+}
+
 /// Errors where a statement outside of transactions would change more than its database on a server
 /// that is borrowed: what it did could not be taken back.
 pub fn refuse_to_leave(runbook: &Runbook) -> Result<()> {
@@ -106,9 +119,7 @@ pub fn known_locks(runbook: &Runbook, migrations: &[Migration]) -> Vec<TracedLoc
 /// What was traced, where TRUNCATE is told from a rewrite: both give a table another file.
 pub fn without_truncation(locks: Vec<TracedLock>, migrations: &[Migration]) -> Vec<TracedLock> {
     let is_truncated = |place: &Place| {
-        let migration = migrations.iter().find(|one| one.path == place.path);
-        let statements = migration.into_iter().flat_map(|one| &one.statements);
-        let mut here = statements.filter(|one| one.line == place.line).peekable();
+        let mut here = statements_at(migrations, place).peekable();
         here.peek().is_some() && here.all(empties_its_tables)
     };
     let told = |one: TracedLock| match one.work {

@@ -10,8 +10,9 @@ use crate::model::partition_name::NamePattern;
 use crate::model::structure::Structure;
 use crate::pg::session::Session;
 use crate::pg::{server, structure};
-use crate::planner::Migration;
+use crate::planner::{Migration, statements_at};
 use crate::profile::partitions::PartitionRule;
+use crate::sql::Statement;
 
 use super::Examination;
 
@@ -92,16 +93,9 @@ fn unknown(why: &str) -> Finding {
 fn replay(shadow: &mut Shadow<'_>, applied: &[Migration]) -> Result<(Database, Option<Place>)> {
     let database = shadow.create_empty(REPLAYED)?;
     let left_out = shadow.migrate(&database, applied)?;
-    let runs_code = |place: &Place| {
-        let migration = applied.iter().find(|one| one.path == place.path);
-        let mut statements = migration.into_iter().flat_map(|one| &one.statements);
-        statements.any(|one| one.line == place.line && one.runs_code())
-    };
-    let code = left_out
-        .into_iter()
-        .filter_map(|finding| finding.place.map(|place| *place))
-        .find(runs_code);
-    Ok((database, code))
+    let runs_code = |place: &Place| statements_at(applied, place).any(Statement::runs_code);
+    let mut places = left_out.into_iter().filter_map(|finding| finding.place);
+    Ok((database, places.find(|place| runs_code(place)).map(|place| *place)))
 }
 
 /// Reads a database.

@@ -4,7 +4,7 @@ use crate::model::finding::Place;
 use crate::model::lock::LockMode;
 use crate::model::lock_trace::TracedLock;
 use crate::model::table_bytes::TableBytes;
-use crate::planner::Migration;
+use crate::planner::{Migration, statements_at};
 use crate::report::locks::LockRow;
 
 /// How much of a statement is told.
@@ -12,15 +12,13 @@ const STATEMENT_MAX: usize = 80;
 
 /// The locks that stop somebody, statement by statement, on tables as large as they are there.
 pub fn rows(locks: &[TracedLock], sizes: &TableBytes<'_>, pending: &[Migration]) -> Vec<LockRow> {
-    // Several may stand on one line.
     let statement = |place: &Place| {
-        let migration = pending.iter().find(|one| one.path == place.path)?;
-        let here = migration.statements.iter().filter(|one| one.line == place.line);
+        let here = statements_at(pending, place);
         let texts: Vec<&str> = here.map(|one| one.text.as_str()).collect();
         let words = texts.join("; ").split_whitespace().collect::<Vec<_>>().join(" ");
         let is_long = words.chars().count() > STATEMENT_MAX;
         let short: String = words.chars().take(STATEMENT_MAX).collect();
-        Some(if is_long { format!("{}…", short.trim_end()) } else { short })
+        if is_long { format!("{}…", short.trim_end()) } else { short }
     };
     // Nobody waits for what is new, or for an index alone.
     let stops = |one: &&TracedLock| one.mode >= LockMode::ShareUpdateExclusive;
@@ -30,7 +28,7 @@ pub fn rows(locks: &[TracedLock], sizes: &TableBytes<'_>, pending: &[Migration])
             let TracedLock { place, table, mode, work } = one;
             let bytes = sizes.worked_on(table, *work);
             LockRow {
-                statement: statement(place).unwrap_or_default(),
+                statement: statement(place),
                 expected_ms: sizes.expected_ms(table, *work),
                 ..LockRow::new(place.clone(), table.to_string(), bytes, *mode, *work)
             }

@@ -25,6 +25,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::table_bytes::TableBytes;
 use crate::pg::foretell::Foretold;
 use crate::planner::Migration;
+use crate::planner::rehearsal::lacks_extension;
 use crate::profile::{Profile, Query};
 use crate::query_plan::captures::{Captures, compare, weigh};
 use crate::report::verdict::Checked;
@@ -196,8 +197,7 @@ fn unfit(
     let subject = migration.map_or_else(String::new, |one| one.id.to_string());
     let finding = Finding::new("migration-fails", Severity::Error, subject, error.message.clone());
     let advice = refused.map_or(&error.hints, |refused| &refused.advice).clone();
-    let lacks = refused.is_some_and(|refused| lacks_extension(&refused.code, &error.message));
-    let lacks = lacks.then(|| LACKS_EXTENSION.to_string()).into_iter().collect();
+    let lacks = lacks_extension(error).map(str::to_string).into_iter().collect();
     let finding = finding.help([error.causes(), advice, lacks].concat().join("; "));
     findings.push(match migration {
         Some(migration) => finding.at(migration.path.clone(), at.map_or(1, |at| at.line)),
@@ -207,18 +207,6 @@ fn unfit(
     let answer = answer(&findings, &[]);
     let subjects = subjects(pending, &[]);
     Examined { report: Report::new("").findings(findings).judged(subjects), answer }
-}
-
-/// What helps where the shadow's server lacks an extension, which says nothing of production's.
-const LACKS_EXTENSION: &str = "where only the shadow's server lacks it: give check one that has \
-                               it, with --pg-bin or --shadow-url";
-
-/// Whether a statement failed for want of an extension's files: with 15 and later the server says
-/// so, before it is a file that is missing.
-fn lacks_extension(code: &str, message: &str) -> bool {
-    const FEATURE_NOT_SUPPORTED: &str = "0A000";
-    const UNDEFINED_FILE: &str = "58P01";
-    [FEATURE_NOT_SUPPORTED, UNDEFINED_FILE].contains(&code) && message.contains("extension")
 }
 
 /// All of it as a report, with the answer. `report` is told behind the findings.

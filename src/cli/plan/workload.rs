@@ -154,6 +154,7 @@ fn read(path: &Path) -> Result<Vec<Query>> {
         .map_err(|error| Error::system(format!("read {shown}"), error))?;
     parse_file(&text).map_err(|message| Error::usage(format!("{shown}: {message}")))
 }
+
 /// The first names, for somebody who looks for one.
 fn some_names(queries: &[Query]) -> String {
     const TOLD_MAX: usize = 10;

@@ -30,7 +30,7 @@ pub struct Workload {
     pub used: BTreeSet<Column>,
     /// The values that they compare with them.
     pub bindings: Vec<Binding>,
-    /// Queries that compare them with arrays and patterns: what is in these has no rank.
+    /// Queries that compare them otherwise: with arrays, with patterns, within expressions.
     unranked: BTreeSet<(String, Column)>,
 }
 
